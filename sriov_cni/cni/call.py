@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call of a plugin: the `CNI_*` environment and the configuration on stdin, validated.
+
+Specification: section 2, "Execution Protocol"; the keys of CNI_ARGS: CONVENTIONS.md.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sriov_cni.cni import errors, names, versions
+from sriov_cni.cni.document import Fields, JsonObject
+from sriov_cni.cni.errors import CniError
+
+COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION")
+_RUNTIME_ARGUMENTS = (
+    "IGNOREUNKNOWN",
+    "K8S_POD_NAMESPACE",
+    "K8S_POD_NAME",
+    "K8S_POD_INFRA_CONTAINER_ID",
+    "K8S_POD_UID",
+)
+_REQUIRED = {
+    "ADD": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"),
+    "CHECK": ("CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"),
+    "DEL": ("CNI_CONTAINERID", "CNI_IFNAME"),
+    "GC": ("CNI_PATH",),
+    "STATUS": (),
+}
+
+
+class Attachment(NamedTuple):
+    """What a runtime's operations are about: one interface of one container.
+
+    `netns` is the path of the container's network namespace, empty where the runtime has none
+    left. GC and STATUS concern no attachment; theirs has empty fields.
+    """
+
+    container_id: str
+    ifname: str
+    netns: str = ""
+
+
+class Call(NamedTuple):
+    """A validated call.
+
+    `args` are CNI_ARGS as given, keys in upper case; `path` is CNI_PATH as given; `version` is the
+    specification version in force and `config` the whole configuration document.
+    """
+
+    command: str
+    attachment: Attachment
+    args: Mapping[str, str]
+    path: str
+    network: str
+    version: str
+    config: JsonObject
+
+    @property
+    def fields(self) -> Fields:
+        """The configuration, for typed reading."""
+        return Fields(self.config)
+
+    def runtime_request(self, key: str) -> Fields | None:
+        """Return the place in the configuration where a runtime asks for `key`, None if nowhere.
+
+        That is runtimeConfig, or else args.cni.
+        """
+        args = self.fields.object("args")
+        for place in (self.fields.object("runtimeConfig"), args and args.object("cni")):
+            if place is not None and place.values.get(key) is not None:
+                return place
+        return None
+
+    def strongest(self, key: str) -> Fields:
+        """Return the place that has the strongest request for `key`, for typed reading.
+
+        In order: runtimeConfig, args.cni, CNI_ARGS (there in upper case), the configuration.
+        """
+        requested = self.runtime_request(key)
+        if requested is not None:
+            return requested
+        text = self.args.get(key.upper())
+        if text:  # CNI_ARGS has no types: digits are a number
+            value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
+            return Fields({key: value}, "CNI_ARGS ", errors.INVALID_ENVIRONMENT)
+        return self.fields
+
+    def valid_attachments(self) -> frozenset[tuple[str, str]]:
+        """Return the (container ID, interface) pairs that GC must keep.
+
+        Raises CniError (7) if the list is absent: that is not an empty list.
+        """
+        key = "cni.dev/valid-attachments"
+        if self.config.get(key) is None:
+            raise self.fields.fault(key, "a list of the attachments to keep")
+        return frozenset(
+            (item.text("containerID") or "", item.text("ifname") or "")
+            for item in self.fields.objects(key)
+        )
+
+    def refuse_unknown_arguments(self, known: tuple[str, ...]) -> None:
+        """Raise CniError (4) for a key of CNI_ARGS nobody knows, unless IgnoreUnknown is set.
+
+        CONVENTIONS.md leaves that to plugins; a misspelt VF= must not hand out any VF.
+        """
+        ignore = self.args.get("IGNOREUNKNOWN", "false")
+        if ignore.lower() not in ("1", "t", "true", "0", "f", "false"):
+            raise _invalid("CNI_ARGS", f"IgnoreUnknown={ignore}", "IgnoreUnknown=true or =false")
+        unknown = set(self.args) - set(known) - set(_RUNTIME_ARGUMENTS)
+        if unknown and ignore.lower() in ("0", "f", "false"):
+            raise _invalid(
+                "CNI_ARGS",
+                ";".join(sorted(unknown)),
+                f"made of the keys {', '.join(known)}, or carry IgnoreUnknown=1",
+            )
+
+
+def command_of(environment: Mapping[str, str]) -> str:
+    """Return CNI_COMMAND; raise CniError (4) if it is missing or unknown."""
+    command = environment.get("CNI_COMMAND", "")
+    if command not in COMMANDS:
+        raise _invalid(
+            "CNI_COMMAND",
+            command,
+            f"one of {', '.join(COMMANDS)} (a CNI plugin is executed by a container runtime)",
+        )
+    return command
+
+
+def read(command: str, environment: Mapping[str, str], config: JsonObject, version: str) -> Call:
+    """Return the call of `command` that environment and configuration describe.
+
+    Raises CniError: 4 for the environment, 7 for a missing or invalid network name, 1 for a
+    command that the version does not have.
+    """
+    versions.require(command, version)
+    for variable in _REQUIRED[command]:
+        if not environment.get(variable):
+            raise _invalid(variable, "", f"set for {command}")
+    return Call(
+        command=command,
+        attachment=_attachment(command, environment),
+        args=_arguments(environment.get("CNI_ARGS", "")),
+        path=environment.get("CNI_PATH", ""),
+        network=_network(Fields(config)),
+        version=version,
+        config=config,
+    )
+
+
+def _invalid(variable: str, value: str, right: str) -> CniError:
+    return CniError(
+        errors.INVALID_ENVIRONMENT,
+        f"invalid {variable}",
+        f"{variable} is {value!r:.80}, it must be {right}",
+    )
+
+
+def _attachment(command: str, environment: Mapping[str, str]) -> Attachment:
+    if command in ("GC", "STATUS"):
+        return Attachment("", "")
+    container_id, ifname = environment["CNI_CONTAINERID"], environment["CNI_IFNAME"]
+    if fault := names.identifier_fault(container_id):
+        raise _invalid("CNI_CONTAINERID", container_id, f"a container's ID ({fault})")
+    if fault := names.interface_name_fault(ifname):
+        raise _invalid("CNI_IFNAME", ifname, f"an interface name ({fault})")
+    return Attachment(container_id, ifname, environment.get("CNI_NETNS", ""))
+
+
+def _arguments(text: str) -> dict[str, str]:
+    arguments = {}
+    for pair in filter(None, text.split(";")):
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise _invalid("CNI_ARGS", text, "of the form KEY=VALUE;KEY=VALUE")
+        arguments[key.strip().upper()] = value.strip()
+    return arguments
+
+
+def _network(fields: Fields) -> str:
+    name = fields.text("name") or ""
+    if fault := names.identifier_fault(name):
+        raise fields.fault("name", f"a network's name ({fault})")
+    return name
