@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A NETLINK_ROUTE socket: send one pyroute2 message, get the kernel's answer.
+
+pyroute2's message classes do the encoding; its socket classes are left alone because importing
+them costs ten times what a whole ADD may take (docs/performance.md).
+Wire format: RFC 3549 and include/uapi/linux/netlink.h.
+"""
+
+import errno
+import os
+import socket
+import struct
+from typing import Any
+
+Message = Any  # pyroute2 ships no types; its messages stay within kernel/
+
+_NETLINK_ROUTE = 0
+_SOL_NETLINK = 270
+_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK = 10, 11, 12
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP = 0x1, 0x4, 0x300
+_NLM_F_ACK_TLVS = 0x200
+_NLMSGERR_ATTR_MSG = 1
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+_BIGGEST_ANSWER = 1 << 20  # bytes; a PF with 256 VFs answers with about 100 KiB
+
+
+class KernelError(Exception):
+    """The kernel or a driver refused a request.
+
+    `errno` is its number (errno.h), `doing` what was asked for, `said` the driver's own words where
+    it gave any (extended acknowledgement).
+    """
+
+    def __init__(self, number: int, doing: str, said: str = "") -> None:
+        super().__init__(number, doing, said)
+        self.errno = number
+        self.doing = doing
+        self.said = said
+
+    def __str__(self) -> str:
+        name = errno.errorcode.get(self.errno, str(self.errno))
+        said = f", kernel says: {self.said}" if self.said else ""
+        return f"{self.doing}: {os.strerror(self.errno)} ({name}){said}"
+
+
+class Socket:
+    """A socket bound to the network namespace that the thread is in when it is made."""
+
+    def __init__(self) -> None:
+        flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        self._socket = socket.socket(socket.AF_NETLINK, flags, _NETLINK_ROUTE)
+        for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
+            try:
+                self._socket.setsockopt(_SOL_NETLINK, option, 1)
+            except OSError:  # an older kernel: fewer words in errors, longer dumps
+                continue
+        self._socket.bind((0, 0))
+        self._sequence = 0
+
+    def close(self) -> None:
+        """Close the socket; it no longer keeps its namespace alive."""
+        self._socket.close()
+
+    def change(self, kind: int, message: Message, flags: int, doing: str) -> None:
+        """Send a request that changes something and wait for its acknowledgement."""
+        self._send(kind, message, flags | _NLM_F_ACK)
+        self._answers(type(message), doing)
+
+    def get(self, kind: int, message: Message, doing: str) -> Message:
+        """Send a request for one object and return it."""
+        self._send(kind, message, 0)
+        return self._answers(type(message), doing, single=True)[0]
+
+    def dump(self, kind: int, message: Message, doing: str) -> list[Message]:
+        """Send a request for all objects that match the message and return them."""
+        self._send(kind, message, _NLM_F_DUMP)
+        return self._answers(type(message), doing)
+
+    def _send(self, kind: int, message: Message, flags: int) -> None:
+        self._sequence += 1
+        message["header"]["type"] = kind
+        message["header"]["flags"] = _NLM_F_REQUEST | flags
+        message["header"]["sequence_number"] = self._sequence
+        message.encode()
+        self._socket.send(message.data)
+
+    def _answers(self, shape: type[Message], doing: str, single: bool = False) -> list[Message]:
+        answers: list[Message] = []
+        while True:
+            data = self._socket.recv(_BIGGEST_ANSWER)
+            offset = 0
+            while offset < len(data):
+                length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+                if sequence == self._sequence:
+                    if kind in (_NLMSG_ERROR, _NLMSG_DONE):
+                        _raise_if_refused(data[offset : offset + length], flags, doing)
+                        return answers
+                    answer = shape(data[offset : offset + length])
+                    answer.decode()
+                    answers.append(answer)
+                    if single:
+                        return answers
+                offset += (length + 3) & ~3
+
+
+def _raise_if_refused(message: bytes, flags: int, doing: str) -> None:
+    """Raise KernelError if an NLMSG_ERROR or NLMSG_DONE carries an error (struct nlmsgerr)."""
+    number = -struct.unpack_from("=i", message, _HEADER.size)[0] if len(message) >= 20 else 0
+    if number == 0:
+        return
+    said = ""
+    offset = _HEADER.size + 4 + _HEADER.size  # past the error and the capped copy of the request
+    while flags & _NLM_F_ACK_TLVS and offset + 4 <= len(message):
+        length, kind = struct.unpack_from("=HH", message, offset)
+        if kind == _NLMSGERR_ATTR_MSG:
+            said = message[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
+        offset += max((length + 3) & ~3, 4)
+    raise KernelError(number, doing, said)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network namespaces: open one by path, and open a netlink socket inside it."""
+
+import ctypes
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from sriov_cni.kernel.netlink import KernelError, Socket
+
+_CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
+_NS_GET_NSTYPE = 0xB703  # include/uapi/linux/nsfs.h
+_OWN = "/proc/self/ns/net"
+
+
+class NotANamespaceError(Exception):
+    """A path that should name a pod's network namespace names something else; says what."""
+
+
+class Pod(NamedTuple):
+    """A pod's network namespace: its descriptor, and a netlink socket inside it."""
+
+    namespace: int
+    socket: Socket
+
+
+@contextmanager
+def pod_at(path: str) -> Iterator[Pod]:
+    """Open the network namespace at `path` for the length of a with-statement.
+
+    The process itself does not stay there. Raises NotANamespaceError if there is none, or if it is
+    the one this process is in: a device "moved" there would stay on the host.
+    """
+    namespace = _open(path)
+    try:
+        sock = _socket_inside(namespace)
+        try:
+            yield Pod(namespace, sock)
+        finally:
+            sock.close()
+    finally:
+        os.close(namespace)
+
+
+@contextmanager
+def own_namespace() -> Iterator[int]:
+    """Open the network namespace this process is in, for the length of a with-statement."""
+    fd = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _open(path: str) -> int:
+    try:
+        # O_NONBLOCK: opening a FIFO somebody put there must not wait for a writer
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotANamespaceError(f"{path} cannot be opened: {error.strerror}") from None
+    except ValueError as error:
+        raise NotANamespaceError(f"{path!r} is not a path: {error}") from None
+    fault = _fault(fd)
+    if fault:
+        os.close(fd)
+        raise NotANamespaceError(f"{path} is {fault}")
+    return fd
+
+
+def _fault(fd: int) -> str | None:
+    try:
+        kind = fcntl.ioctl(fd, _NS_GET_NSTYPE)
+    except OSError:
+        return "not a namespace"
+    if kind != _CLONE_NEWNET:
+        return "a namespace, but not a network namespace"
+    if os.path.samestat(os.fstat(fd), os.stat(_OWN)):
+        return "the host's own network namespace"
+    return None
+
+
+def _socket_inside(namespace: int) -> Socket:
+    with own_namespace() as own:
+        _enter(namespace)
+        try:
+            return Socket()
+        finally:
+            _enter(own)
+
+
+def _enter(namespace: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)  # os.setns() came only with Python 3.12
+    if libc.setns(namespace, _CLONE_NEWNET) != 0:
+        raise KernelError(ctypes.get_errno(), "entering a network namespace")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Virtual functions as their PF's driver administers them.
+
+IFLA_VFINFO_LIST of RTM_GETLINK and RTM_SETLINK on the PF (include/uapi/linux/if_link.h).
+"""
+
+from typing import NamedTuple
+
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+from sriov_cni.kernel.netlink import Message, Socket
+
+_RTM_GETLINK, _RTM_SETLINK = 18, 19
+_RTEXT_FILTER_VF, _RTEXT_FILTER_SKIP_STATS = 0x1, 0x8
+_ETHERTYPES = {"802.1q": 0x8100, "802.1ad": 0x88A8}
+_LINK_STATES = ("auto", "enable", "disable")  # enum ifla_vf_link_state_*
+NO_MAC = "00:00:00:00:00:00"
+
+
+class VfAttributes(NamedTuple):
+    """What a PF enforces for one of its VFs; None: unknown to the driver, or not asked for.
+
+    `mac` may be NO_MAC: the VF chooses. Rates are in Mbit/s, 0 is unlimited. `vlan` 0 is untagged.
+    """
+
+    mac: str | None = None
+    vlan: int | None = None
+    vlan_qos: int | None = None
+    vlan_proto: str | None = None
+    spoofchk: bool | None = None
+    trust: bool | None = None
+    link_state: str | None = None
+    min_tx_rate: int | None = None
+    max_tx_rate: int | None = None
+
+
+def attributes(sock: Socket, pf: str, index: int) -> VfAttributes | None:
+    """Return a VF's attributes, None where the PF's driver has no VF administration."""
+    message = ifinfmsg()
+    message["attrs"] = [
+        ("IFLA_IFNAME", pf),
+        ("IFLA_EXT_MASK", _RTEXT_FILTER_VF | _RTEXT_FILTER_SKIP_STATS),
+    ]
+    answer = sock.get(_RTM_GETLINK, message, f"reading the VFs of {pf}")
+    listed = answer.get_attr("IFLA_VFINFO_LIST")
+    if listed is None or index >= len(listed["attrs"]):
+        return None
+    return _attributes(listed["attrs"][index][1])  # pyroute2 decodes only the entry touched
+
+
+def set_mac(sock: Socket, pf: str, index: int, mac: str) -> None:
+    """Set the administrative MAC; NO_MAC leaves the choice to the VF."""
+    _set(sock, pf, index, f"MAC {mac}", "IFLA_VF_MAC", {"mac": mac})
+
+
+def set_vlan(sock: Socket, pf: str, index: int, vlan: int, qos: int, proto: str) -> None:
+    """Set the VLAN the PF tags the VF's frames with, its priority (0-7) and its protocol."""
+    tag = {"vf": index, "vlan": vlan, "qos": qos, "proto": _ETHERTYPES[proto]}
+    value = {"attrs": [("IFLA_VF_VLAN_INFO", tag)]}
+    _set(sock, pf, index, f"VLAN {vlan} (QoS {qos}, {proto})", "IFLA_VF_VLAN_LIST", value)
+
+
+def set_spoofchk(sock: Socket, pf: str, index: int, on: bool) -> None:
+    """Set whether the PF drops frames with another source MAC than the VF's."""
+    _set(sock, pf, index, f"spoofchk {_on(on)}", "IFLA_VF_SPOOFCHK", {"spoofchk": int(on)})
+
+
+def set_trust(sock: Socket, pf: str, index: int, on: bool) -> None:
+    """Set whether the VF may change its own MAC, filters and promiscuity."""
+    _set(sock, pf, index, f"trust {_on(on)}", "IFLA_VF_TRUST", {"trust": int(on)})
+
+
+def set_link_state(sock: Socket, pf: str, index: int, state: str) -> None:
+    """Set whether the VF's carrier follows the PF ("auto") or is forced."""
+    value = {"link_state": _LINK_STATES.index(state)}
+    _set(sock, pf, index, f"link_state {state}", "IFLA_VF_LINK_STATE", value)
+
+
+def set_rates(sock: Socket, pf: str, index: int, lowest: int, highest: int) -> None:
+    """Set the guaranteed and the greatest transmit rate in Mbit/s; 0 is no limit."""
+    value = {"min_tx_rate": lowest, "max_tx_rate": highest}
+    _set(sock, pf, index, f"tx rate {lowest} to {highest} Mbit/s", "IFLA_VF_RATE", value)
+
+
+def _on(value: bool) -> str:
+    return "on" if value else "off"
+
+
+def _set(sock: Socket, pf: str, index: int, what: str, attribute: str, value: Message) -> None:
+    if "attrs" not in value:
+        value = {"vf": index, **value}
+    message = ifinfmsg()
+    vf = ("IFLA_VF_INFO", {"attrs": [(attribute, value)]})
+    message["attrs"] = [("IFLA_IFNAME", pf), ("IFLA_VFINFO_LIST", {"attrs": [vf]})]
+    sock.change(_RTM_SETLINK, message, 0, f"setting {what} for VF {index} of {pf}")
+
+
+def _attributes(info: Message) -> VfAttributes:
+    def value(attribute: str, field: str) -> int | None:
+        found = info.get_attr(attribute)
+        # drivers fill in -1 for what they do not know (rtnl_fill_vfinfo() in net/core/rtnetlink.c)
+        return None if found is None or found[field] == 0xFFFFFFFF else int(found[field])
+
+    def flag(attribute: str, field: str) -> bool | None:
+        found = value(attribute, field)
+        return None if found is None else bool(found)
+
+    state = value("IFLA_VF_LINK_STATE", "link_state")
+    tags = info.get_attr("IFLA_VF_VLAN_LIST")
+    tag = tags["attrs"][0][1] if tags is not None else info.get_attr("IFLA_VF_VLAN")
+    ethertype = tag["proto"] if tags is not None else _ETHERTYPES["802.1q"]
+    return VfAttributes(
+        mac=info.get_attr("IFLA_VF_MAC")["mac"],
+        vlan=tag["vlan"],
+        vlan_qos=tag["qos"],
+        vlan_proto="802.1ad" if ethertype == _ETHERTYPES["802.1ad"] else "802.1q",
+        spoofchk=flag("IFLA_VF_SPOOFCHK", "spoofchk"),
+        trust=flag("IFLA_VF_TRUST", "trust"),
+        link_state=_LINK_STATES[state] if state in (0, 1, 2) else None,
+        min_tx_rate=value("IFLA_VF_RATE", "min_tx_rate"),
+        max_tx_rate=value("IFLA_VF_RATE", "max_tx_rate"),
+    )
