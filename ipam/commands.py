@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fixipam's commands (specification, section 4, "Plugin Delegation")."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from ipam import configuration
+from ipam.configuration import Configuration, Range
+from ipam.leases import Leases
+from sriov_cni.cni import errors
+from sriov_cni.cni.addresses import IPAddress, IPNetwork
+from sriov_cni.cni.call import Attachment, Call
+from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.result import Ip, Result, previous_result
+
+Granted = tuple[Range, IPAddress]
+
+
+def validate(call: Call) -> None:
+    """Raise CniError for a configuration or a request that ADD would refuse whatever is leased."""
+    config = configuration.parse(call)
+    _refuse_empty(configuration.requested(call, config), config)
+
+
+def add(call: Call) -> Result:
+    """Lease the addresses asked for, and the lowest free one of each pool not asked."""
+    config = configuration.parse(call)
+    wanted = configuration.requested(call, config)
+    _refuse_empty(wanted, config)
+    leases = Leases(config.data_directory, call.network, create=True)
+    owner = call.attachment._replace(netns="")
+    with leases.locked():
+        holders = leases.holders()
+        for _, address in wanted:
+            _refuse_taken(address, holders.get(str(address)), owner, call.network)
+        granted = [*wanted, *_from_pools(config, wanted, holders, owner)]
+        for _, address in granted:
+            if str(address) not in holders:
+                leases.grant(str(address), owner)
+    return Result(
+        ips=tuple(
+            Ip(IPNetwork(f"{address}/{range_.subnet.prefixlen}"), range_.gateway)
+            for range_, address in granted
+        ),
+        routes=config.routes,
+        dns=config.dns,
+    )
+
+
+def delete(call: Call) -> None:
+    """Release all the attachment's leases in this network; having none is no error."""
+    leases = Leases.existing(configuration.data_directory(call), call.network)
+    _release(leases, lambda holder: holder == call.attachment._replace(netns=""))
+
+
+def check(call: Call) -> None:
+    """Raise CniError (105) if an address of prevResult is not leased to the attachment."""
+    config = configuration.parse(call)
+    previous = previous_result(call.config)
+    if previous is None:
+        raise call.fields.fault("prevResult", "the result of the ADD to check")
+    leases = Leases.existing(config.data_directory, call.network)
+    holders = leases.holders() if leases is not None else {}
+    owner = call.attachment._replace(netns="")
+    ranges = [range_ for group in config.ranges for range_ in group]
+    missing = [
+        str(ip.address.ip)
+        for ip in previous.ips
+        if any(ip.address.ip in range_.subnet for range_ in ranges)
+        and holders.get(str(ip.address.ip)) != owner
+    ]
+    if missing or owner not in holders.values():
+        raise CniError(
+            errors.NOT_AS_ADDED,
+            f"container {owner.container_id} lacks leases",
+            f"not leased to its {owner.ifname}: {', '.join(missing) or 'any address'}",
+        )
+
+
+def collect(call: Call) -> None:
+    """GC: release the leases of every attachment not on the runtime's list."""
+    valid = call.valid_attachments()
+    leases = Leases.existing(configuration.data_directory(call), call.network)
+    _release(leases, lambda holder: (holder.container_id, holder.ifname) not in valid)
+
+
+def status(call: Call) -> None:
+    """Raise CniError (50) if no address can be granted now."""
+    config = configuration.parse(call)
+    try:
+        leases = Leases(config.data_directory, call.network, create=True)
+    except CniError as error:
+        raise CniError(errors.NOT_AVAILABLE, error.msg, error.details) from None
+    holders = leases.holders()
+    for group in config.ranges:
+        if any(range_.first for range_ in group) and _lowest_free(group, holders) is None:
+            raise _exhausted(errors.NOT_AVAILABLE, group)
+
+
+def _refuse_empty(wanted: Sequence[Granted], config: Configuration) -> None:
+    if not wanted and not any(range_.first for group in config.ranges for range_ in group):
+        raise CniError(
+            errors.ADDRESS_REFUSED,
+            "no address asked for",
+            "ask for one (runtimeConfig.ips, args.cni.ips or IP= in CNI_ARGS), or open a pool with "
+            "rangeStart and rangeEnd",
+        )
+
+
+def _refuse_taken(
+    address: IPAddress, holder: Attachment | None, owner: Attachment, network: str
+) -> None:
+    if holder is not None and holder != owner:
+        raise CniError(
+            errors.TRY_AGAIN_LATER,
+            f"address {address} is taken",
+            f"in network {network} it is leased to interface {holder.ifname} of container "
+            f"{holder.container_id} until its DEL",
+        )
+
+
+def _from_pools(
+    config: Configuration,
+    wanted: Sequence[Granted],
+    holders: Mapping[str, Attachment],
+    owner: Attachment,
+) -> Iterator[Granted]:
+    """Yield an address for every set of ranges that has a pool and was not asked for one."""
+    for group in config.ranges:
+        if any(range_ in group for range_, _ in wanted) or not any(r.first for r in group):
+            continue
+        free_for_owner = {a: holder for a, holder in holders.items() if holder != owner}
+        granted = _lowest_free(group, free_for_owner)
+        if granted is None:
+            raise _exhausted(errors.TRY_AGAIN_LATER, group)
+        yield granted
+
+
+def _lowest_free(group: Iterable[Range], holders: Mapping[str, Attachment]) -> Granted | None:
+    for range_ in group:
+        if range_.first is None or range_.last is None:
+            continue
+        for value in range(int(range_.first), int(range_.last) + 1):
+            address = IPAddress(value, range_.subnet.version)
+            if address != range_.gateway and str(address) not in holders:
+                return range_, address
+    return None
+
+
+def _exhausted(code: int, group: Iterable[Range]) -> CniError:
+    pools = ", ".join(f"{r.first} to {r.last}" for r in group if r.first)
+    return CniError(code, "no free address", f"all of {pools} are leased")
+
+
+def _release(leases: Leases | None, unwanted: Callable[[Attachment], bool]) -> None:
+    if leases is None:
+        return
+    with leases.locked():
+        for address, holder in leases.holders().items():
+            if unwanted(holder):
+                leases.release(address, holder)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leases: which attachment has which address of a network on this node.
+
+A lease is an empty file `<address>,<container ID>,<interface>` in the network's directory.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sriov_cni.cni import errors
+from sriov_cni.cni.call import Attachment
+from sriov_cni.cni.errors import CniError
+from sriov_cni.store import Directory
+
+
+class Leases:
+    """The leases of one network. All methods raise CniError (104) if the directory fails."""
+
+    def __init__(self, data_directory: str, network: str, *, create: bool) -> None:
+        """Open the network's directory, made where it is missing if `create`.
+
+        Raises FileNotFoundError if it is missing otherwise.
+        """
+        self._path = f"{data_directory}/{network}"
+        try:
+            self._directory = Directory(self._path, create=create)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    @classmethod
+    def existing(cls, data_directory: str, network: str) -> "Leases | None":
+        """Return the leases of a network, None where none was ever granted."""
+        try:
+            return cls(data_directory, network, create=False)
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out while leases are read and, going by that, written."""
+        with self._directory.locked():
+            yield
+
+    def holders(self) -> dict[str, Attachment]:
+        """Return the leased addresses with the attachment that has each."""
+        try:
+            names = self._directory.names()
+        except OSError as error:
+            raise self._unusable(error) from None
+        parts = (name.split(",", 2) for name in names)
+        return {part[0]: Attachment(part[1], part[2]) for part in parts if len(part) == 3}
+
+    def grant(self, address: str, attachment: Attachment) -> None:
+        """Record a lease, durably."""
+        try:
+            self._directory.write(_file_name(address, attachment), b"")
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def release(self, address: str, attachment: Attachment) -> None:
+        """Forget a lease; one already forgotten is no error."""
+        try:
+            self._directory.remove(_file_name(address, attachment))
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> CniError:
+        return CniError(
+            errors.STATE_UNUSABLE,
+            "lease directory unusable",
+            f"{self._path}: {error.strerror}; make it a writable directory or set ipam.dataDir",
+        )
+
+
+def _file_name(address: str, attachment: Attachment) -> str:
+    return f"{address},{attachment.container_id},{attachment.ifname}"
