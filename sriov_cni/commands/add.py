@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ADD: give a container's namespace a VF (specification, section 2, "ADD")."""
+
+from sriov_cni.cni import errors
+from sriov_cni.cni.call import Call
+from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.result import Dns, Interface, Result
+from sriov_cni.domain import addressing, configuration, interface, vf
+from sriov_cni.domain.configuration import Configuration
+from sriov_cni.domain.failure import explained
+from sriov_cni.domain.record import Record, Registry
+from sriov_cni.domain.selection import Selected, select
+from sriov_cni.domain.teardown import take_down
+from sriov_cni.kernel import links, netns
+from sriov_cni.kernel.netlink import Socket
+from sriov_cni.kernel.netns import Pod
+
+
+def add(call: Call) -> Result:
+    """Validate, select, record, apply, move, configure; on any failure undo it all."""
+    wanted = configuration.parse(call)
+    addressing.validate(call)
+    try:
+        with netns.pod_at(call.attachment.netns) as pod:
+            return _attach(call, wanted, pod)
+    except netns.NotANamespaceError as error:
+        raise CniError(errors.INVALID_ENVIRONMENT, "invalid CNI_NETNS", str(error)) from None
+
+
+def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
+    ifname = call.attachment.ifname
+    if links.find(pod.socket, ifname) is not None:
+        raise CniError(
+            errors.DEVICE_IN_USE,
+            f"interface {ifname} exists in the pod",
+            f"{call.attachment.netns} has it already: ask for another CNI_IFNAME",
+        )
+    host = Socket()
+    registry = Registry(wanted.state_directory, create=True)
+    _refuse_second_add(registry, call)
+    selected = select(registry, host, wanted.master, wanted.vf)
+    record = _record(call, wanted, registry, host, selected)
+    registry.write(record)
+    try:
+        vf.apply(host, record, selected.link, wanted.attributes, wanted.mtu)
+        link = vf.hand_over(host, record, selected.link, pod)
+        ipam = addressing.add(call)
+        interface.configure(pod.socket, link, ipam)
+    except Exception as failure:
+        problems = take_down(registry, host, record, call)
+        error = explained(failure)
+        if error is None:
+            raise
+        undone = f"not undone, DEL will try again: {'; '.join(problems)}" if problems else ""
+        raise error.with_details(undone or "everything done was undone") from failure
+    return Result(
+        interfaces=(Interface(ifname, link.mac, call.attachment.netns, link.mtu, record.address),),
+        ips=tuple(ip._replace(interface=0) for ip in ipam.ips),
+        routes=ipam.routes,
+        dns=wanted.dns if wanted.dns != Dns() else ipam.dns,
+    )
+
+
+def _refuse_second_add(registry: Registry, call: Call) -> None:
+    record = registry.find(call.attachment)
+    if record is not None and record.boot == registry.boot:
+        raise CniError(
+            errors.DEVICE_IN_USE,
+            f"container {call.attachment.container_id} has {call.attachment.ifname} already",
+            f"VF {record.vf} of {record.pf} was attached to it in network {record.network} and "
+            "never deleted: DEL it first",
+        )
+
+
+def _record(
+    call: Call, wanted: Configuration, registry: Registry, host: Socket, selected: Selected
+) -> Record:
+    return Record(
+        attachment=call.attachment,
+        network=call.network,
+        boot=registry.boot,
+        pf=wanted.master,
+        vf=selected.vf,
+        address=selected.address,
+        before=vf.take_snapshot(host, wanted.master, selected.vf, selected.link),
+        args=dict(call.args),
+        config={key: value for key, value in call.config.items() if key != "prevResult"},
+    )

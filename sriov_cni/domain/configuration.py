@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one attachment asks for: configuration file and runtime requests, merged and validated.
+
+docs/configuration.md is the reference of every key. Nothing here looks at the node.
+"""
+
+from typing import NamedTuple
+
+from sriov_cni.cni.addresses import parse_mac
+from sriov_cni.cni.call import Call
+from sriov_cni.cni.document import Fields
+from sriov_cni.cni.names import interface_name_fault
+from sriov_cni.cni.result import Dns, parse_dns
+from sriov_cni.kernel.vfs import VfAttributes
+
+DEFAULT_STATE_DIRECTORY = "/var/lib/cni/sriov"
+_HIGHEST_VF = 65534  # sriov_numvfs is a 16-bit count
+_HIGHEST_RATE = (1 << 32) - 2  # Mbit/s; the kernel's all-ones means "unknown"
+_KNOWN_ARGUMENTS = ("VF", "MAC", "VLAN", "IP")
+
+
+class Configuration(NamedTuple):
+    """An attachment's wishes. `vf` None: the first free one; an attribute None: left alone."""
+
+    master: str
+    vf: int | None
+    attributes: VfAttributes
+    mtu: int | None
+    dns: Dns
+    state_directory: str
+
+
+def parse(call: Call) -> Configuration:
+    """Return the configuration of an ADD or CHECK.
+
+    Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and what is right.
+    """
+    fields = call.fields
+    call.refuse_unknown_arguments(_KNOWN_ARGUMENTS)
+    return Configuration(
+        master=_master(fields),
+        vf=call.strongest("vf").integer("vf", 0, _HIGHEST_VF),
+        attributes=_attributes(call),
+        mtu=fields.integer("mtu", 68, 65535),
+        dns=parse_dns(fields),
+        state_directory=state_directory(fields),
+    )
+
+
+def state_directory(fields: Fields) -> str:
+    """Return the directory of the attachment records: all that DEL and GC must know in advance."""
+    path = fields.text("dataDir") or DEFAULT_STATE_DIRECTORY
+    if not path.startswith("/") or "\0" in path:
+        raise fields.fault("dataDir", "an absolute path")
+    return path
+
+
+def _master(fields: Fields) -> str:
+    master = fields.text("master") or ""
+    if fault := interface_name_fault(master):
+        raise fields.fault("master", f"the name of a PF ({fault})")
+    return master
+
+
+def _attributes(call: Call) -> VfAttributes:
+    fields = call.fields
+    holder = call.strongest("vlan")
+    vlan = holder.integer("vlan", 0, 4094)
+    qos = fields.integer("vlanQoS", 0, 7)
+    proto = fields.choice("vlanProto", ("802.1q", "802.1Q", "802.1ad", "802.1AD"))
+    proto = proto.lower() if proto else None
+    if not vlan and qos:
+        raise fields.fault("vlanQoS", "0 or absent where no vlan from 1 to 4094 is asked for")
+    if not vlan and proto == "802.1ad":
+        raise fields.fault(
+            "vlanProto", "802.1q or absent where no vlan from 1 to 4094 is asked for"
+        )
+    lowest = fields.integer("min_tx_rate", 0, _HIGHEST_RATE)
+    highest = fields.integer("max_tx_rate", 0, _HIGHEST_RATE)
+    if lowest and highest and lowest > highest:
+        raise fields.fault("min_tx_rate", f"at most max_tx_rate, which is {highest}")
+    return VfAttributes(
+        mac=_mac(call),
+        vlan=vlan,
+        vlan_qos=None if vlan is None else qos or 0,
+        vlan_proto=None if vlan is None else proto or "802.1q",
+        spoofchk=_switch(fields, "spoofchk"),
+        trust=_switch(fields, "trust"),
+        link_state=fields.choice("link_state", ("auto", "enable", "disable")),
+        min_tx_rate=lowest,
+        max_tx_rate=highest,
+    )
+
+
+def _mac(call: Call) -> str | None:
+    holder = call.strongest("mac")
+    text = holder.text("mac")
+    if not text:
+        return None
+    try:
+        return parse_mac(text)
+    except ValueError:
+        raise holder.fault("mac", "a unicast MAC address like 66:d8:02:77:aa:aa") from None
+
+
+def _switch(fields: Fields, key: str) -> bool | None:
+    """Return an "on" or "off"; the established Go plugin takes these two strings."""
+    value = fields.choice(key, ("on", "off"))
+    return None if value is None else value == "on"

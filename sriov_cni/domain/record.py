@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attachment records: which VF is whose, and what it was like before.
+
+A record is durable before the first change to a VF and gone after the last one is undone. Its
+file's name carries the claim, `<PCI address>,<container ID>,<interface>`, so that both "whose is
+this VF" and "what has this attachment" are answered by the directory alone, and an operator can
+read them with ls.
+"""
+
+import errno
+import os
+from typing import NamedTuple
+
+from sriov_cni.cni import document, errors
+from sriov_cni.cni.call import Attachment
+from sriov_cni.cni.document import JsonObject
+from sriov_cni.cni.errors import CniError
+from sriov_cni.kernel import sysfs
+from sriov_cni.kernel.vfs import VfAttributes
+from sriov_cni.store import Directory, LockFile
+
+_FORMAT = 1
+_LOCK_FILE = "lock"
+_RETURNED = "returned"  # stands for the PCI address once the VF is home and IPAM DEL remains
+
+
+class Snapshot(NamedTuple):
+    """A VF on the host before an attachment changed it.
+
+    `parent` is what the kernel named as the device behind the interface, see kernel/links.py.
+    `attributes` is None where the PF's driver has no VF administration.
+    """
+
+    name: str
+    alternative_names: tuple[str, ...]
+    mac: str
+    mtu: int
+    up: bool
+    parent: str
+    attributes: VfAttributes | None
+
+
+class Record(NamedTuple):
+    """One attachment's VF.
+
+    `boot` is the boot it was made in, `pf`, `vf` and `address` name the VF, `args` and `config`
+    are the ADD's, for an IPAM DEL that the runtime's own DEL or GC may no longer describe.
+    """
+
+    attachment: Attachment
+    network: str
+    boot: str
+    pf: str
+    vf: int
+    address: str
+    before: Snapshot
+    args: dict[str, str]
+    config: JsonObject
+
+    def encode(self) -> bytes:
+        """Return the record as its file holds it."""
+        before = self.before._asdict()
+        if self.before.attributes is not None:
+            before["attributes"] = self.before.attributes._asdict()
+        return document.encode(
+            {
+                **self._asdict(),
+                "format": _FORMAT,
+                "attachment": self.attachment._asdict(),
+                "before": before,
+            }
+        )
+
+
+def _decode(data: bytes) -> Record:
+    values = document.decode(data, "the record")
+    if values.pop("format", None) != _FORMAT:
+        raise ValueError("unknown format")
+    before = values["before"]
+    if before["attributes"] is not None:
+        before["attributes"] = VfAttributes(**before["attributes"])
+    before["alternative_names"] = tuple(before["alternative_names"])
+    values["before"] = Snapshot(**before)
+    values["attachment"] = Attachment(**values["attachment"])
+    return Record(**values)
+
+
+class Registry:
+    """The records of this node and the locks of its VFs."""
+
+    def __init__(self, path: str, *, create: bool) -> None:
+        """Open the state directory, made where it is missing if `create`.
+
+        Raises FileNotFoundError if it is missing otherwise, CniError (104) if it cannot be used.
+        """
+        self._path = path
+        try:
+            self._directory = Directory(path, create=create)
+            self._locks = LockFile(f"{path}/{_LOCK_FILE}")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self._unusable(error) from None
+        self.boot = sysfs.boot_id()
+
+    @classmethod
+    def existing(cls, path: str) -> "Registry | None":
+        """Return the registry, None where no attachment was ever made; raise CniError (104)."""
+        try:
+            return cls(path, create=False)
+        except FileNotFoundError:
+            return None
+
+    def lock(self, address: str, patience: float) -> bool:
+        """Take a VF's lock, waiting up to `patience` seconds; tell whether it was got."""
+        return self._locks.acquire(_lock_number(address), patience)
+
+    def unlock(self, address: str) -> None:
+        """Give a VF's lock back."""
+        self._locks.release(_lock_number(address))
+
+    def find(self, attachment: Attachment) -> Record | None:
+        """Return the record of an attachment, None if it has none."""
+        for name in self._directory.names():
+            if name.partition(",")[2] == f"{attachment.container_id},{attachment.ifname}":
+                return self._read(name)
+        return None
+
+    def holder(self, address: str) -> Record | None:
+        """Return the record that claims a VF in this boot, None if the VF is nobody's."""
+        for name in self._directory.names():
+            if name.startswith(f"{address},"):
+                record = self._read(name)
+                if record is not None and record.boot == self.boot:
+                    return record
+        return None
+
+    def attachments_of(self, network: str) -> list[Attachment]:
+        """Return the attachments that have a record in a network."""
+        records = (self._read(name) for name in self._directory.names() if name != _LOCK_FILE)
+        return [r.attachment for r in records if r is not None and r.network == network]
+
+    def claimed_addresses(self) -> frozenset[str]:
+        """Return the PCI addresses that records name, those of earlier boots included."""
+        return frozenset(name.partition(",")[0] for name in self._directory.names())
+
+    def write(self, record: Record) -> None:
+        """Make a record durable; raise CniError (104) if the directory cannot take it."""
+        try:
+            self._directory.write(_file_name(record), record.encode())
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def end_claim(self, record: Record) -> None:
+        """Note that the VF is home and free, while the attachment still has IPAM to release."""
+        try:
+            self._directory.rename(_file_name(record), _file_name(record, _RETURNED))
+        except FileNotFoundError:
+            return
+
+    def remove(self, record: Record) -> None:
+        """Forget a record; one already forgotten is no error."""
+        self._directory.remove(_file_name(record))
+        self._directory.remove(_file_name(record, _RETURNED))
+
+    def _read(self, name: str) -> Record | None:
+        try:
+            return _decode(self._directory.read(name))
+        except FileNotFoundError:  # released between listing and reading
+            return None
+        except (CniError, KeyError, TypeError, ValueError) as error:
+            raise CniError(
+                errors.STATE_UNUSABLE, "damaged record", f"{self._path}/{name}: {error}"
+            ) from None
+
+    def _unusable(self, error: OSError) -> CniError:
+        reason = os.strerror(error.errno or errno.EIO)
+        return CniError(
+            errors.STATE_UNUSABLE,
+            "state directory unusable",
+            f"{self._path}: {reason}; make it a writable directory or set dataDir",
+        )
+
+
+def _file_name(record: Record, claim: str = "") -> str:
+    attachment = record.attachment
+    return f"{claim or record.address},{attachment.container_id},{attachment.ifname}"
+
+
+def _lock_number(address: str) -> int:
+    """Return the PCI address dddd:bb:dd.f as a number: its byte in the lock file."""
+    domain, bus, rest = address.split(":")
+    device, function = rest.split(".")
+    return int(domain, 16) << 16 | int(bus, 16) << 8 | int(device, 16) << 3 | int(function)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VF's way into a pod and back: snapshot, apply, hand over; find, bring home, restore.
+
+Every way back starts from the record and from what the kernel says now, never from memory of how
+far an ADD got; so the undo of a failed ADD, DEL after a crash and GC are the same code.
+"""
+
+import errno
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from sriov_cni.cni import errors
+from sriov_cni.cni.errors import CniError
+from sriov_cni.domain import mac
+from sriov_cni.domain.record import Record, Snapshot
+from sriov_cni.kernel import links, netns, sysfs, vfs
+from sriov_cni.kernel.links import Link
+from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.netns import Pod
+from sriov_cni.kernel.vfs import VfAttributes
+
+
+def take_snapshot(host: Socket, pf: str, vf: int, link: Link) -> Snapshot:
+    """Return the state to restore later."""
+    return Snapshot(
+        name=link.name,
+        alternative_names=link.alternative_names,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=link.up,
+        parent=link.parent,
+        attributes=vfs.attributes(host, pf, vf),
+    )
+
+
+def apply(host: Socket, record: Record, link: Link, wanted: VfAttributes, mtu: int | None) -> None:
+    """Give the VF, still on the host, the wanted attributes, MAC and MTU.
+
+    Undone by `restore`. Raises KernelError with the driver's refusal, CniError (103) where the
+    driver has no VF administration or accepts but does not do.
+    """
+    pf, vf, before = record.pf, record.vf, record.before.attributes
+    if before is None and wanted._replace(mac=None) != VfAttributes():
+        raise CniError(
+            errors.REFUSED_BY_KERNEL,
+            f"the driver of {pf} has no VF administration",
+            "remove vlan, spoofchk, trust, link_state and rates from the configuration",
+        )
+    if link.up:
+        links.set_up(host, link, False)
+    if before is not None:
+        for change in _changes(host, pf, vf, before, wanted):
+            change()
+    if wanted.mac is not None:
+        mac.give(host, pf, vf, link, wanted.mac, administered=before is not None)
+    if mtu is not None and mtu != link.mtu:
+        links.set_mtu(host, link, mtu)
+    now = vfs.attributes(host, pf, vf) if wanted != VfAttributes() else None
+    if now is not None and (differences := attribute_differences(now, wanted)):
+        raise CniError(
+            errors.REFUSED_BY_KERNEL,
+            f"the driver of {pf} did not do what it accepted",
+            f"VF {vf}: {'; '.join(differences)}",
+        )
+
+
+def attribute_differences(now: VfAttributes, wanted: VfAttributes) -> list[str]:
+    """Return a phrase for each wanted attribute that is another now; unknown ones are none."""
+    return [
+        f"{name} is {actual}, not {value}"
+        for name, value, actual in zip(wanted._fields, wanted, now, strict=True)
+        if value is not None and actual is not None and actual != value
+    ]
+
+
+def _changes(
+    host: Socket, pf: str, vf: int, now: VfAttributes, wanted: VfAttributes
+) -> Iterator[Callable[[], None]]:
+    """Yield the change for each attribute, MAC excepted, that is to become another."""
+    if wanted.vlan is not None and now[1:4] != wanted[1:4]:
+        vlan, qos, proto = wanted.vlan, wanted.vlan_qos or 0, wanted.vlan_proto or "802.1q"
+        yield lambda: vfs.set_vlan(host, pf, vf, vlan, qos, proto)
+    if (spoofchk := wanted.spoofchk) is not None and now.spoofchk != spoofchk:
+        yield lambda: vfs.set_spoofchk(host, pf, vf, spoofchk)
+    if (trust := wanted.trust) is not None and now.trust != trust:
+        yield lambda: vfs.set_trust(host, pf, vf, trust)
+    if (state := wanted.link_state) is not None and now.link_state != state:
+        yield lambda: vfs.set_link_state(host, pf, vf, state)
+    lowest = _first_known(wanted.min_tx_rate, now.min_tx_rate)
+    highest = _first_known(wanted.max_tx_rate, now.max_tx_rate)
+    if (lowest, highest) != (now.min_tx_rate or 0, now.max_tx_rate or 0):
+        yield lambda: vfs.set_rates(host, pf, vf, lowest, highest)
+
+
+def _first_known(*rates: int | None) -> int:
+    return next((rate for rate in rates if rate is not None), 0)
+
+
+def hand_over(host: Socket, record: Record, link: Link, pod: Pod) -> Link:
+    """Move the VF into the pod under the interface's name, bring it up, and return it there.
+
+    Undone by `bring_home`.
+    """
+    ifname = record.attachment.ifname
+    if ifname in link.alternative_names:
+        links.remove_alternative_name(host, link, ifname)
+    links.move(host, link, pod.namespace, ifname, up=True)
+    arrived = links.find(pod.socket, ifname)
+    if arrived is None:
+        raise KernelError(errno.ENODEV, f"looking for {ifname} in the pod")
+    return arrived
+
+
+def find_in_pod(record: Record, pod: Socket) -> Link | None:
+    """Return the VF's device in the pod, whatever it is called there."""
+    parent = record.before.parent
+    for name in (record.attachment.ifname, record.before.name):
+        link = links.find(pod, name)
+        if link is not None and link.parent == parent:
+            return link
+    if parent:
+        return next((link for link in links.everything(pod) if link.parent == parent), None)
+    return None
+
+
+def find_on_host(host: Socket, address: str) -> Link | None:
+    """Return the network device of a VF on the host, None if it is in a pod or has none."""
+    for name in sysfs.netdev_names(address):
+        link = links.find(host, name)
+        if link is not None and link.parent in ("", address):
+            return link
+    return None
+
+
+def bring_home(host: Socket, record: Record) -> Link | None:
+    """Return the VF's device on the host, fetching it from the pod if need be.
+
+    None if it is nowhere to be found: the VF is gone, or has no network device at the moment.
+    Raises KernelError.
+    """
+    at_home = find_on_host(host, record.address)
+    if at_home is not None:
+        return at_home
+    try:
+        with netns.pod_at(record.attachment.netns) as pod, netns.own_namespace() as home:
+            link = find_in_pod(record, pod.socket)
+            if link is None:
+                return None
+            links.move(pod.socket, link, home, record.before.name, up=False)
+    except netns.NotANamespaceError:
+        return None
+    return links.find(host, record.before.name)
+
+
+def restore(host: Socket, record: Record, link: Link | None) -> list[str]:
+    """Make the VF, back on the host, what it was before; return what could not be done.
+
+    Without a device (`link` None) there is only what the PF administers.
+    """
+    before, problems = record.before, []
+
+    def attempt(change: Callable[[], None]) -> None:
+        try:
+            change()
+        except KernelError as error:
+            problems.append(str(error))
+
+    if link is not None:
+        for change in _device_changes(host, link, before):
+            attempt(change)
+    if sysfs.vf_address(record.pf, record.vf) == record.address:
+        if before.attributes is not None:
+            now = vfs.attributes(host, record.pf, record.vf) or before.attributes
+            for change in _changes(host, record.pf, record.vf, now, before.attributes):
+                attempt(change)
+        attempt(lambda: mac.give_back(host, record.pf, record.vf, link, before))
+    if link is not None and before.up:
+        attempt(lambda: links.set_up(host, link, True))
+    return problems
+
+
+def _device_changes(host: Socket, link: Link, before: Snapshot) -> Iterator[Callable[[], None]]:
+    """Yield what makes a device, MAC excepted, what it was before; it ends down."""
+    if link.up:
+        yield lambda: links.set_up(host, link, False)
+    if link.name != before.name:
+        yield lambda: links.rename(host, link, before.name)
+    for name in before.alternative_names:
+        if name not in link.alternative_names:
+            yield partial(links.add_alternative_name, host, link, name)
+    if link.mtu != before.mtu:
+        yield lambda: links.set_mtu(host, link, before.mtu)
