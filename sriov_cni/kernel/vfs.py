@@ -16,6 +16,12 @@ _ETHERTYPES = {"802.1q": 0x8100, "802.1ad": 0x88A8}
 _LINK_STATES = ("auto", "enable", "disable")  # enum ifla_vf_link_state_*
 NO_MAC = "00:00:00:00:00:00"
 
+# pyroute2 0.9 leaves out the padding at the end of struct ifla_vf_vlan_info; kernels since 6.1
+# refuse one that is too short.
+_vlan_info = ifinfmsg.vflist.vfinfo.vf_vlist.ivvi
+if _vlan_info.fields[-1][0] == "proto":
+    _vlan_info.fields = (*_vlan_info.fields, ("__pad", "2x"))
+
 
 class VfAttributes(NamedTuple):
     """What a PF enforces for one of its VFs; None: unknown to the driver, or not asked for.
