@@ -9,7 +9,7 @@ from sriov_cni.domain import addressing, configuration, interface, vf
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.failure import explained
 from sriov_cni.domain.record import Record, Registry
-from sriov_cni.domain.selection import Selected, select
+from sriov_cni.domain.selection import Selected, lock, select
 from sriov_cni.domain.teardown import take_down
 from sriov_cni.kernel import links, netns
 from sriov_cni.kernel.netlink import Socket
@@ -37,15 +37,15 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
         )
     host = Socket()
     registry = Registry(wanted.state_directory, create=True)
-    _refuse_second_add(registry, call)
-    selected = select(registry, host, wanted.master, wanted.vf)
+    _clear_leftover(registry, host, call)
+    selected = select(registry, host, call, wanted.master, wanted.vf)
     record = _record(call, wanted, registry, host, selected)
     registry.write(record)
     try:
         vf.apply(host, record, selected.link, wanted.attributes, wanted.mtu)
         link = vf.hand_over(host, record, selected.link, pod)
         ipam = addressing.add(call)
-        interface.configure(pod.socket, link, ipam)
+        interface.configure(pod, link, ipam)
     except Exception as failure:
         problems = take_down(registry, host, record, call)
         error = explained(failure)
@@ -61,15 +61,19 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
     )
 
 
-def _refuse_second_add(registry: Registry, call: Call) -> None:
+def _clear_leftover(registry: Registry, host: Socket, call: Call) -> None:
+    """Take down what an earlier ADD of this attachment left when it, or its pod, was killed."""
     record = registry.find(call.attachment)
-    if record is not None and record.boot == registry.boot:
+    if record is None:
+        return
+    lock(registry, record.address, f"VF {record.vf} of {record.pf}")
+    if problems := take_down(registry, host, record, call):
         raise CniError(
-            errors.DEVICE_IN_USE,
-            f"container {call.attachment.container_id} has {call.attachment.ifname} already",
-            f"VF {record.vf} of {record.pf} was attached to it in network {record.network} and "
-            "never deleted: DEL it first",
+            errors.TRY_AGAIN_LATER,
+            f"an earlier {call.attachment.ifname} of this container could not be taken down",
+            "; ".join(problems),
         )
+    registry.unlock(record.address)
 
 
 def _record(

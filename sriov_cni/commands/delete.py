@@ -7,7 +7,7 @@ from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import addressing, configuration
 from sriov_cni.domain.record import Registry
 from sriov_cni.domain.selection import lock
-from sriov_cni.domain.teardown import take_down
+from sriov_cni.domain.teardown import release_addresses, return_vf
 from sriov_cni.kernel.netlink import Socket
 
 
@@ -30,11 +30,13 @@ def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> b
     record = registry.find(attachment)  # another DEL may have been at it before the lock was got
     if record is None:
         return True
-    problems = take_down(registry, Socket(), record, call)
+    problems = return_vf(registry, Socket(), record)
+    registry.unlock(record.address)  # IPAM may be slow, and the next pod may want the VF
+    problems = problems or release_addresses(registry, record, call)
     if problems:
         raise CniError(
             errors.REFUSED_BY_KERNEL,
-            f"VF {record.vf} of {record.pf} could not be restored",
+            f"VF {record.vf} of {record.pf} could not be given back",
             f"DEL will try again: {'; '.join(problems)}",
         )
     return True

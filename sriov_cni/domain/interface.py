@@ -7,24 +7,27 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.addresses import IPAddress
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Ip, Result, Route
-from sriov_cni.kernel import routing
+from sriov_cni.kernel import netns, routing
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.netns import Pod
 from sriov_cni.kernel.routing import InterfaceAddress, KernelRoute
 
 
-def configure(pod: Socket, link: Link, ipam: Result) -> None:
+def configure(pod: Pod, link: Link, ipam: Result) -> None:
     """Give the interface IPAM's addresses and routes; it is up.
 
     Undone by the interface leaving the pod. Raises KernelError, and CniError (7) for a route that
     the pod has already.
     """
+    if any(ip.address.version == 6 for ip in ipam.ips):
+        netns.prepare_ipv6(pod, link.name)
     for ip in ipam.ips:
-        routing.add_address(pod, link.ifindex, ip.address.version, _address(ip))
+        routing.add_address(pod.socket, link.ifindex, ip.address.version, _address(ip))
     for route in ipam.routes:
         wanted = _route(route, ipam.ips)
         try:
-            routing.add_route(pod, link.ifindex, wanted)
+            routing.add_route(pod.socket, link.ifindex, wanted)
         except KernelError as error:
             if error.errno != errno.EEXIST:
                 raise

@@ -4,8 +4,10 @@
 from typing import NamedTuple
 
 from sriov_cni.cni import errors
+from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
-from sriov_cni.domain.record import Registry
+from sriov_cni.domain.record import Record, Registry
+from sriov_cni.domain.teardown import take_down
 from sriov_cni.domain.vf import find_on_host
 from sriov_cni.kernel import routing, sysfs
 from sriov_cni.kernel.links import Link
@@ -22,15 +24,18 @@ class Selected(NamedTuple):
     link: Link
 
 
-def select(registry: Registry, host: Socket, pf: str, wanted: int | None) -> Selected:
+def select(registry: Registry, host: Socket, call: Call, pf: str, wanted: int | None) -> Selected:
     """Return the wanted VF of a PF, or the first free one if None, and hold its lock.
+
+    A VF that is back on the host although a record claims it was lost by its attachment: the ADD
+    was killed, or the pod's namespace died without a DEL. That attachment is taken down first.
 
     Raises CniError: 101 where PF or VF do not exist, 102 where the host itself uses the VF, 11
     where it is another attachment's and may become free.
     """
     count = _count_vfs(pf)
     if wanted is None:
-        return _first_free(registry, host, pf, count)
+        return _first_free(registry, host, call, pf, count)
     if wanted >= count:
         raise CniError(
             errors.NO_SUCH_DEVICE,
@@ -39,20 +44,9 @@ def select(registry: Registry, host: Socket, pf: str, wanted: int | None) -> Sel
         )
     address = _address(pf, wanted)
     lock(registry, address, f"VF {wanted} of {pf}")
-    holder = registry.holder(address)
-    if holder is not None:
-        raise CniError(
-            errors.TRY_AGAIN_LATER,
-            f"VF {wanted} of {pf} is in use",
-            f"{address} belongs to interface {holder.attachment.ifname} of container "
-            f"{holder.attachment.container_id} until its DEL",
-        )
-    link = find_on_host(host, address)
-    reason = _no_device(address) if link is None else _host_use(host, link)
-    if link is None or reason:
-        raise CniError(
-            errors.DEVICE_IN_USE, f"VF {wanted} of {pf} is not free", f"{address} {reason}"
-        )
+    link, reason = _claimable(registry, host, call, address)
+    if link is None:
+        raise CniError(reason.code, f"VF {wanted} of {pf} is not free", f"{address} {reason.text}")
     return Selected(wanted, address, link)
 
 
@@ -64,6 +58,58 @@ def lock(registry: Registry, address: str, name: str) -> None:
             f"{name} is busy",
             f"another operation has held its lock for {_PATIENCE:.0f} s",
         )
+
+
+class _Obstacle(NamedTuple):
+    """Why a VF cannot be had, to follow its address in a sentence."""
+
+    code: int
+    text: str
+
+
+def _first_free(registry: Registry, host: Socket, call: Call, pf: str, count: int) -> Selected:
+    claimed = registry.claimed_addresses()
+    for vf in range(count):
+        address = _address(pf, vf)
+        if address in claimed and not sysfs.netdev_names(address):
+            continue  # in its pod
+        if not registry.lock(address, patience=0):
+            continue  # being attached or given back
+        link, _ = _claimable(registry, host, call, address)
+        if link is not None:
+            return Selected(vf, address, link)
+        registry.unlock(address)
+    raise CniError(
+        errors.TRY_AGAIN_LATER,
+        f"no free VF on {pf}",
+        f"all {count} VFs are in use, by pods, by the host or by a driver without network device",
+    )
+
+
+def _claimable(
+    registry: Registry, host: Socket, call: Call, address: str
+) -> tuple[Link | None, _Obstacle]:
+    """Return the device of a VF whose lock is held, or None and what is in the way."""
+    holder = registry.holder(address)
+    link = find_on_host(host, address)
+    if holder is not None and link is not None:
+        if problems := take_down(registry, host, holder, call):
+            return None, _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
+        holder, link = None, find_on_host(host, address)
+    if holder is not None:
+        return None, _Obstacle(errors.TRY_AGAIN_LATER, f"belongs to {_name(holder)} until its DEL")
+    if link is None:
+        return None, _Obstacle(errors.DEVICE_IN_USE, _no_device(address))
+    use = _host_use(host, link)
+    return (None if use else link), _Obstacle(errors.DEVICE_IN_USE, use)
+
+
+def _name(record: Record) -> str:
+    return f"interface {record.attachment.ifname} of container {record.attachment.container_id}"
+
+
+def _lost(holder: Record, problems: list[str]) -> str:
+    return f"was lost by {_name(holder)} and could not be restored: {'; '.join(problems)}"
 
 
 def _count_vfs(pf: str) -> int:
@@ -99,27 +145,6 @@ def _address(pf: str, vf: int) -> str:
             f"/sys/class/net/{pf}/device/virtfn{vf} is missing",
         )
     return address
-
-
-def _first_free(registry: Registry, host: Socket, pf: str, count: int) -> Selected:
-    claimed = registry.claimed_addresses()
-    for vf in range(count):
-        address = _address(pf, vf)
-        if address in claimed and registry.holder(address) is not None:
-            continue
-        if not registry.lock(address, patience=0):
-            continue
-        # The lock is held: what is true now stays true, unless it was claimed in between.
-        if registry.holder(address) is None:
-            link = find_on_host(host, address)
-            if link is not None and not _host_use(host, link):
-                return Selected(vf, address, link)
-        registry.unlock(address)
-    raise CniError(
-        errors.TRY_AGAIN_LATER,
-        f"no free VF on {pf}",
-        f"all {count} VFs are in use, by pods, by the host or by a driver without network device",
-    )
 
 
 def _no_device(address: str) -> str:

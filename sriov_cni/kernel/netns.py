@@ -35,7 +35,8 @@ def pod_at(path: str) -> Iterator[Pod]:
     """
     namespace = _open(path)
     try:
-        sock = _socket_inside(namespace)
+        with _inside(namespace):
+            sock = Socket()
         try:
             yield Pod(namespace, sock)
         finally:
@@ -52,6 +53,22 @@ def own_namespace() -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def prepare_ipv6(pod: Pod, netdev: str) -> None:
+    """Have a pod's device take IPv6 addresses, and use them while they are still verified.
+
+    Runtimes disable IPv6 in the namespaces of single-stack clusters; optimistic duplicate address
+    detection (RFC 4429) is off by default. Documentation/networking/ip-sysctl.rst.
+    """
+    with _inside(pod.namespace):
+        for setting, value in (("disable_ipv6", "0"), ("optimistic_dad", "1")):
+            path = f"/proc/sys/net/ipv6/conf/{netdev}/{setting}"
+            try:
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(value)
+            except OSError as error:
+                raise KernelError(error.errno or 0, f"writing {value} to {path}") from None
 
 
 def _open(path: str) -> int:
@@ -81,11 +98,13 @@ def _fault(fd: int) -> str | None:
     return None
 
 
-def _socket_inside(namespace: int) -> Socket:
+@contextmanager
+def _inside(namespace: int) -> Iterator[None]:
+    """Have this thread in another network namespace for the length of a with-statement."""
     with own_namespace() as own:
         _enter(namespace)
         try:
-            return Socket()
+            yield
         finally:
             _enter(own)
 

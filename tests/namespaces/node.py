@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node made of namespaces: veth pairs stand in for VFs, a tmpfs for the parts of sysfs they lack.
+
+A process in its own network and mount namespaces is "the host"; over /sys/class/net and
+/sys/bus/pci/devices lies a tree like the one an SR-IOV card has. The plugin runs there unchanged.
+What a driver does is out of reach here: tests/lab has that.
+"""
+
+import os
+import subprocess
+import sys
+from types import TracebackType
+from typing import Any
+
+from tests.plugin import Plugin, run, run_json
+
+_SET_UP = """
+set -e
+mount --make-rprivate /
+for directory in /sys/class/net /sys/bus/pci/devices /run/netns /var/lib; do
+    mkdir -p $directory
+    mount -t tmpfs tmpfs $directory
+done
+mkdir -p /var/lib/cni
+ip link set lo up
+echo ready
+exec sleep infinity
+"""
+
+
+class Node:
+    """A host with PFs and pods; a context manager, everything is gone with its process."""
+
+    def __enter__(self) -> "Node":
+        self._process = subprocess.Popen(
+            ["unshare", "--mount", "--net", "sh", "-c", _SET_UP], stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n", "cannot make namespaces: not root?"
+        self._enter = ("nsenter", "-t", str(self._process.pid), "-m", "-n", "--")
+        python = (sys.executable, "-P")
+        self.sriov = Plugin(*self._enter, *python, "-m", "sriov_cni")
+        self.fixipam = Plugin(*self._enter, *python, "-m", "ipam")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def run(self, *command: str) -> str:
+        """Run a command on the host."""
+        return run(*self._enter, *command)
+
+    def ip(self, *arguments: str) -> Any:
+        """Return what `ip -j` says on the host."""
+        return run_json(*self._enter, "ip", "-j", "-d", *arguments)
+
+    def path(self, path: str) -> str:
+        """Return where the test finds a file of the host's mount namespace."""
+        return f"/proc/{self._process.pid}/root{path}"
+
+    def add_pf(self, name: str, vfs: int, total: int = 8, bus: int = 1) -> None:
+        """Make a PF with VFs called <name>v0, <name>v1 and so on, down, as drivers leave them."""
+        self.run("ip", "link", "add", name, "up", "type", "veth", "peer", "name", f"{name}wire")
+        device = f"/sys/class/net/{name}/device"
+        self.write(f"{device}/sriov_totalvfs", f"{total}\n")
+        self.write(f"{device}/sriov_numvfs", f"{vfs}\n")
+        for vf in range(vfs):
+            address = f"0000:{bus:02x}:10.{vf}"
+            netdev = f"{name}v{vf}"
+            self.run("ip", "link", "add", netdev, "type", "veth", "peer", "name", f"{netdev}p")
+            os.makedirs(self.path(f"/sys/bus/pci/devices/{address}/net/{netdev}"))
+            os.symlink("/drivers/vethvf", self.path(f"/sys/bus/pci/devices/{address}/driver"))
+            os.symlink(f"../{address}", self.path(f"{device}/virtfn{vf}"))
+
+    def take_from_pod(self, pod: str, name: str, home: str) -> None:
+        """Bring a device back to the host, as the kernel does when a namespace dies."""
+        netns = str(self._process.pid)
+        self.run("ip", "-n", pod, "link", "set", name, "netns", netns, "name", home)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the host's."""
+        os.makedirs(os.path.dirname(self.path(path)), exist_ok=True)
+        with open(self.path(path), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def read(self, path: str) -> str:
+        """Return the text of a file of the host's."""
+        with open(self.path(path), encoding="utf-8") as file:
+            return file.read()
+
+    def add_pod(self, name: str) -> str:
+        """Make a pod's network namespace and return its path."""
+        self.run("ip", "netns", "add", name)
+        return f"/run/netns/{name}"
+
+    def state(self) -> dict[str, object]:
+        """Return all that an ADD may change on the host: devices, records, leases."""
+        links = self.ip("link", "show")
+        return {
+            "links": {
+                link["ifname"]: (
+                    link["address"],
+                    link["mtu"],
+                    "UP" in link["flags"],
+                    sorted(link.get("altnames", [])),
+                )
+                for link in links
+            },
+            "records": self.files("/var/lib/cni/sriov"),
+            "leases": self.files("/var/lib/cni/fixipam"),
+        }
+
+    def files(self, directory: str) -> list[str]:
+        """Return the names of all files below a directory; the lock file holds nothing."""
+        found = (names for _, _, names in os.walk(self.path(directory)))
+        return sorted(name for names in found for name in names if name != "lock")
