@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """fixipam's commands (specification, section 4, "Plugin Delegation")."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ipam import configuration
 from ipam.configuration import Configuration, Range
 from ipam.leases import Leases
 from sriov_cni.cni import errors
-from sriov_cni.cni.addresses import IPAddress, IPNetwork
+from sriov_cni.cni.addresses import IPAddress, IPNetwork, parse_address
 from sriov_cni.cni.call import Attachment, Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Ip, Result, previous_result
@@ -32,7 +32,7 @@ def add(call: Call) -> Result:
         holders = leases.holders()
         for _, address in wanted:
             _refuse_taken(address, holders.get(str(address)), owner, call.network)
-        granted = [*wanted, *_from_pools(config, wanted, holders, owner)]
+        granted = _with_pools(config, wanted, holders, owner)
         for _, address in granted:
             if str(address) not in holders:
                 leases.grant(str(address), owner)
@@ -118,30 +118,47 @@ def _refuse_taken(
         )
 
 
-def _from_pools(
+def _with_pools(
     config: Configuration,
     wanted: Sequence[Granted],
     holders: Mapping[str, Attachment],
     owner: Attachment,
-) -> Iterator[Granted]:
-    """Yield an address for every set of ranges that has a pool and was not asked for one."""
+) -> list[Granted]:
+    """Return `wanted` and an address from every set of ranges with a pool that was not asked.
+
+    An address the owner holds from an earlier ADD is granted again rather than another one.
+    """
+    granted = list(wanted)
     for group in config.ranges:
         if any(range_ in group for range_, _ in wanted) or not any(r.first for r in group):
             continue
-        free_for_owner = {a: holder for a, holder in holders.items() if holder != owner}
-        granted = _lowest_free(group, free_for_owner)
-        if granted is None:
+        held = [own for own in _held(group, holders, owner) if own not in granted]
+        taken = {*holders, *(str(address) for _, address in granted)}
+        found = held[0] if held else _lowest_free(group, taken)
+        if found is None:
             raise _exhausted(errors.TRY_AGAIN_LATER, group)
-        yield granted
+        granted.append(found)
+    return granted
 
 
-def _lowest_free(group: Iterable[Range], holders: Mapping[str, Attachment]) -> Granted | None:
+def _held(
+    group: Iterable[Range], holders: Mapping[str, Attachment], owner: Attachment
+) -> Iterator[Granted]:
+    """Yield the addresses of a set's pools that the owner has."""
+    addresses = [parse_address(address) for address, holder in holders.items() if holder == owner]
+    for range_ in group:
+        for address in addresses:
+            if range_.first is not None and range_.first <= address <= range_.last:
+                yield range_, address
+
+
+def _lowest_free(group: Iterable[Range], taken: Collection[str]) -> Granted | None:
     for range_ in group:
         if range_.first is None or range_.last is None:
             continue
         for value in range(int(range_.first), int(range_.last) + 1):
             address = IPAddress(value, range_.subnet.version)
-            if address != range_.gateway and str(address) not in holders:
+            if address != range_.gateway and str(address) not in taken:
                 return range_, address
     return None
 

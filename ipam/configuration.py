@@ -68,7 +68,8 @@ def requested(call: Call, config: Configuration) -> tuple[tuple[Range, IPAddress
     """
     place = call.runtime_request("ips")
     texts = place.texts("ips") if place is not None else call.args.get("IP", "").split(",")
-    return tuple(_granting_range(text.strip(), config) for text in texts if text.strip())
+    granting = (_granting_range(text.strip(), config) for text in texts if text.strip())
+    return tuple({address: (range_, address) for range_, address in granting}.values())
 
 
 def _ipam(call: Call) -> Fields:
@@ -108,10 +109,10 @@ def _range(fields: Fields) -> Range:
     if first is not None or last is not None:
         lowest, highest = _usable(subnet)
         first, last = first or lowest, last or highest
-        if not lowest <= first <= last <= highest:
-            raise fields.fault(
-                "rangeStart", f"an address from {lowest} to {highest}, at most rangeEnd ({last})"
-            )
+        if not lowest <= last <= highest:
+            raise fields.fault("rangeEnd", f"an address from {lowest} to {highest}")
+        if not lowest <= first <= last:
+            raise fields.fault("rangeStart", f"an address from {lowest} to {last}")
     return Range(subnet, gateway, first, last)
 
 

@@ -67,7 +67,7 @@ class Call(NamedTuple):
         """
         args = self.fields.object("args")
         for place in (self.fields.object("runtimeConfig"), args and args.object("cni")):
-            if place is not None and place.values.get(key) is not None:
+            if place is not None and place.values.get(key) not in (None, "", []):
                 return place
         return None
 

@@ -6,6 +6,7 @@ what would be right, so that no caller compares types by hand.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -13,21 +14,20 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.errors import CniError
 
 LARGEST_DOCUMENT = 1 << 20  # bytes; the largest configuration seen in the field is a few KiB
+_DEEPEST = 64  # levels; a result within a configuration has about ten
 JsonObject = dict[str, Any]
 
 
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
+def decode(data: bytes, what: str, largest: int = LARGEST_DOCUMENT) -> JsonObject:
+    """Decode one JSON object of at most `largest` bytes that `encode` can write again.
 
-
-def decode(data: bytes, what: str) -> JsonObject:
-    """Decode one JSON object; `what` names its origin in errors (code 6)."""
-    if len(data) > LARGEST_DOCUMENT:
-        raise CniError(
-            errors.UNDECODABLE, f"{what} is too large", f"more than {LARGEST_DOCUMENT} bytes"
-        )
+    `what` names its origin in errors (code 6).
+    """
+    if len(data) > largest:
+        raise CniError(errors.UNDECODABLE, f"{what} is too large", f"more than {largest} bytes")
     try:
-        document = json.loads(data, parse_constant=_no_constant)
+        document = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
+        _refuse_unwritable(document, _DEEPEST)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CniError(errors.UNDECODABLE, f"{what} is not JSON", reason) from None
@@ -47,6 +47,28 @@ def shown(value: object) -> str:
     """Return a value as an error message may quote it: as JSON, in one line, not too long."""
     text = json.dumps(value, default=repr)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text:.40} is too large a number")
+    return number
+
+
+def _refuse_unwritable(value: object, levels: int) -> None:
+    """Raise ValueError for half a surrogate pair, RecursionError for too many levels."""
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, dict | list):
+        if levels == 0:
+            raise RecursionError
+        for item in value if isinstance(value, list) else (*value, *value.values()):
+            _refuse_unwritable(item, levels - 1)
 
 
 class Fields(NamedTuple):
@@ -87,7 +109,9 @@ class Fields(NamedTuple):
     def choice(self, key: str, choices: tuple[str, ...]) -> str | None:
         """Return one of the given strings."""
         value = self.values.get(key)
-        if value is None or (isinstance(value, str) and value in choices):
+        if value is None or value == "":  # Go programs write an unset string as ""
+            return None
+        if isinstance(value, str) and value in choices:
             return value
         raise self.fault(key, "one of " + ", ".join(f'"{choice}"' for choice in choices))
 

@@ -6,7 +6,7 @@ out of the directory it is meant for.
 """
 
 LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ - 1, include/uapi/linux/if.h
-LONGEST_IDENTIFIER = 200  # libcni's own cache joins network, container and interface in 255 bytes
+LONGEST_IDENTIFIER = 190  # it shares a file name of 255 bytes with an address and an interface
 
 
 def interface_name_fault(name: str) -> str | None:
@@ -16,7 +16,7 @@ def interface_name_fault(name: str) -> str | None:
     """
     if not name:
         return "it is empty"
-    if len(name.encode(errors="surrogateescape")) > LONGEST_INTERFACE_NAME:
+    if len(name.encode(errors="surrogatepass")) > LONGEST_INTERFACE_NAME:
         return f"it is longer than {LONGEST_INTERFACE_NAME} bytes"
     if name in (".", ".."):
         return "it is a directory's name"

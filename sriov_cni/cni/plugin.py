@@ -6,7 +6,6 @@ object (section "Error").
 """
 
 import os
-import sys
 from collections.abc import Callable
 
 from sriov_cni.cni import call, document, errors, versions
@@ -31,30 +30,39 @@ def run(
     try:
         command = call.command_of(os.environ)
         config = document.decode(_read_stdin(), "the configuration on stdin")
-        version = versions.of_configuration(config.get("cniVersion"))
         if command == "VERSION":
-            answer: JsonObject | None = {"supportedVersions": versions.SUPPORTED}
-        else:
-            result = command_named(command)(call.read(command, os.environ, config, version))
-            answer = result.document(version) if result is not None else None
-        if answer is not None:
-            _write({"cniVersion": version, **answer})
+            return _write(_versions(config))
+        version = versions.of_configuration(config.get("cniVersion"))
+        result = command_named(command)(call.read(command, os.environ, config, version))
+        return _write(result.document(version)) if result is not None else 0
     except Exception as failure:
         _write(_error_document(version, explained(failure) or _internal(failure)))
         return 1
-    return 0
 
 
 def _read_stdin() -> bytes:
     try:
-        return sys.stdin.buffer.read(document.LARGEST_DOCUMENT + 1)
+        with open(0, "rb", closefd=False) as stdin:
+            return stdin.read(document.LARGEST_DOCUMENT + 1)
     except OSError as error:
         raise CniError(errors.IO_FAILURE, "cannot read stdin", str(error)) from None
 
 
-def _write(answer: JsonObject) -> None:
-    sys.stdout.buffer.write(document.encode(answer) + b"\n")
-    sys.stdout.buffer.flush()
+def _write(answer: JsonObject) -> int:
+    """Write the one document and return the exit status: 1 if nobody could be told."""
+    try:
+        with open(1, "wb", closefd=False) as stdout:
+            stdout.write(document.encode(answer) + b"\n")
+    except OSError:
+        return 1
+    return 0
+
+
+def _versions(config: JsonObject) -> JsonObject:
+    """Return VERSION's answer; a runtime may ask with a version that is yet unknown here."""
+    asked = config.get("cniVersion")
+    version = asked if asked in versions.SUPPORTED else versions.NEWEST
+    return {"cniVersion": version, "supportedVersions": versions.SUPPORTED}
 
 
 def _error_document(version: str, error: CniError) -> JsonObject:

@@ -31,6 +31,22 @@ def give(host: Socket, pf: str, vf: int, link: Link, mac: str, administered: boo
     _make_effective(host, pf, vf, link, mac, mac if administered else None)
 
 
+def register(host: Socket, pf: str, vf: int, link: Link) -> None:
+    """Have a VF that chooses its own MAC tell the PF about it; the PF reports none at present.
+
+    An igb PF delivers nothing to a VF after its administrative MAC was set back to zero, until the
+    VF's driver sends its MAC again, which it does only when that changes. So it is changed, and
+    changed back. Raises KernelError.
+    """
+    first, rest = link.mac[:2], link.mac[2:]
+    neighbour = f"{int(first, 16) ^ 0x02:02x}{rest}"
+    try:
+        links.set_mac(host, link, neighbour)
+    except KernelError:
+        return  # a VF that may not choose has nothing to tell
+    _make_effective(host, pf, vf, link, link.mac, None)
+
+
 def give_back(host: Socket, pf: str, vf: int, link: Link | None, before: Snapshot) -> None:
     """Restore the MACs of a VF that is back on the host, down; `link` None: it has no device."""
     administrative = before.attributes.mac if before.attributes is not None else None

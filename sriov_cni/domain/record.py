@@ -20,6 +20,7 @@ from sriov_cni.kernel.vfs import VfAttributes
 from sriov_cni.store import Directory, LockFile
 
 _FORMAT = 1
+_LARGEST = 8 * document.LARGEST_DOCUMENT  # a configuration, escaped to ASCII, and then some
 _LOCK_FILE = "lock"
 _RETURNED = "returned"  # stands for the PCI address once the VF is home and IPAM DEL remains
 
@@ -73,7 +74,7 @@ class Record(NamedTuple):
 
 
 def _decode(data: bytes) -> Record:
-    values = document.decode(data, "the record")
+    values = document.decode(data, "the record", _LARGEST)
     if values.pop("format", None) != _FORMAT:
         raise ValueError("unknown format")
     before = values["before"]

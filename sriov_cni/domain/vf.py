@@ -53,6 +53,8 @@ def apply(host: Socket, record: Record, link: Link, wanted: VfAttributes, mtu: i
             change()
     if wanted.mac is not None:
         mac.give(host, pf, vf, link, wanted.mac, administered=before is not None)
+    elif before is not None and before.mac == vfs.NO_MAC:
+        mac.register(host, pf, vf, link)
     if mtu is not None and mtu != link.mtu:
         links.set_mtu(host, link, mtu)
     now = vfs.attributes(host, pf, vf) if wanted != VfAttributes() else None
