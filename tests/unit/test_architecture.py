@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house of docs/architecture.md: who may import whom, and how every file begins."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.executable import REPOSITORY
+
+PRODUCT = ("sriov_cni", "ipam")
+CNI, COMMANDS, DOMAIN = "sriov_cni.cni", "sriov_cni.commands", "sriov_cni.domain"
+KERNEL, STORE = "sriov_cni.kernel", "sriov_cni.store"
+ADDRESSING = "sriov_cni.domain.addressing"
+# Who may import what of the project. The longest key that a module's name begins with counts.
+ARROWS: dict[str, tuple[str, ...]] = {
+    "sriov_cni": (),
+    "sriov_cni.__main__": (CNI, COMMANDS, DOMAIN),
+    COMMANDS: (COMMANDS, DOMAIN, CNI, KERNEL),
+    DOMAIN: (DOMAIN, CNI, KERNEL, STORE),
+    ADDRESSING: (DOMAIN, CNI, "ipam"),
+    CNI: (CNI,),
+    KERNEL: (KERNEL,),
+    STORE: (),
+    "ipam": ("ipam", CNI, STORE),
+}
+NETLINK = "pyroute2"
+ADDRESSES = "netaddr"
+
+
+def python_files(*directories: str) -> list[Path]:
+    return sorted(path for d in directories for path in (REPOSITORY / d).rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield the full names of what a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_part(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def layer(module: str) -> str:
+    return max((key for key in ARROWS if is_part(module, key)), key=len)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("path", python_files(*PRODUCT), ids=name_of)
+def test_a_module_imports_its_own_layer_and_those_below(path: Path) -> None:
+    allowed = ARROWS[layer(module_name(path))]
+    ours = {name for name in imported(path) if any(is_part(name, top) for top in PRODUCT)}
+    assert {name for name in ours if not any(is_part(name, a) for a in allowed)} == set()
+
+
+@pytest.mark.parametrize("path", python_files(*PRODUCT), ids=name_of)
+def test_only_the_kernel_layer_speaks_netlink(path: Path) -> None:
+    speaks = any(is_part(name, NETLINK) for name in imported(path))
+    assert not speaks or layer(module_name(path)) == KERNEL
+
+
+@pytest.mark.parametrize("path", python_files(*PRODUCT), ids=name_of)
+def test_only_one_module_knows_the_address_library(path: Path) -> None:
+    knows = any(is_part(name, ADDRESSES) for name in imported(path))
+    assert not knows or module_name(path) == "sriov_cni.cni.addresses"
+
+
+@pytest.mark.parametrize("path", python_files(*PRODUCT, "tests", "bench"), ids=name_of)
+def test_a_file_begins_with_its_license_and_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n")
+    module = ast.parse(text)
+    assert not module.body or ast.get_docstring(module)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State on disk: private, whole, and never written through somebody's symbolic link."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sriov_cni.store import Directory
+from tests.unit.executable import REPOSITORY
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_directory_is_made_with_its_parents_for_the_owner_alone(tmp_path: Path) -> None:
+    Directory(f"{tmp_path}/cni/sriov", create=True)
+    assert (mode(tmp_path / "cni"), mode(tmp_path / "cni/sriov")) == (0o700, 0o700)
+
+
+def test_a_missing_directory_is_not_made_unasked(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Directory(f"{tmp_path}/sriov", create=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_is_for_the_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Directory(f"{tmp_path}/sriov", create=True).write("record", b"content")
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "sriov") == 0o700
+    assert mode(tmp_path / "sriov/record") == 0o600
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    Directory(f"{tmp_path}/sriov", create=True).write("record", b"content")
+    assert Directory(f"{tmp_path}/sriov", create=False).read("record") == b"content"
+
+
+def test_a_file_written_again_has_the_new_content_only(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("record", b"long content")
+    directory.write("record", b"short")
+    assert (directory.names(), directory.read("record")) == (["record"], b"short")
+
+
+def test_a_reader_has_the_old_file_whole_while_a_new_one_comes(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("record", b"old")
+    with open(tmp_path / "record", "rb") as file:
+        directory.write("record", b"new and longer")
+        assert file.read() == b"old"
+
+
+def test_what_a_killed_writer_left_is_no_file_and_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / ".new-record").write_bytes(b"half of something longer")
+    directory = Directory(str(tmp_path), create=False)
+    assert directory.names() == []
+    directory.write("record", b"whole")
+    assert (directory.names(), directory.read("record")) == (["record"], b"whole")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("record", b"old")
+    (tmp_path / ".new-record").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        directory.write("record", b"new")
+    assert directory.read("record") == b"old"
+
+
+def test_a_directory_that_is_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "sriov").symlink_to("elsewhere")
+    with pytest.raises(OSError, match="sriov"):
+        Directory(f"{tmp_path}/sriov", create=True)
+
+
+def test_a_file_that_is_a_symbolic_link_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    (tmp_path / "record").symlink_to("secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        Directory(str(tmp_path), create=False).read("record")
+
+
+@pytest.mark.parametrize("planted", ["record", ".new-record"])
+def test_nothing_is_written_through_a_symbolic_link(tmp_path: Path, planted: str) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / "state" / planted).symlink_to("../victim")
+    try:
+        Directory(f"{tmp_path}/state", create=False).write("record", b"content")
+    except OSError:
+        assert planted == ".new-record"  # in the way of the new file
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+def test_removing_is_idempotent(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("record", b"")
+    directory.remove("record")
+    directory.remove("record")
+    assert directory.names() == []
+
+
+def test_a_renamed_file_has_its_new_name_only(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("old", b"content")
+    directory.rename("old", "new")
+    assert (directory.names(), directory.read("new")) == (["new"], b"content")
+
+
+COUNTER = """
+import sys
+from sriov_cni.store import Directory
+directory = Directory(sys.argv[1], create=False)
+for _ in range(20):
+    with directory.locked():
+        directory.write("count", str(int(directory.read("count")) + 1).encode())
+"""
+
+
+def test_a_locked_directory_keeps_other_processes_waiting(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("count", b"0")
+    command = [sys.executable, "-c", COUNTER, str(tmp_path)]
+    counters = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(4)]
+    assert [counter.wait(timeout=30) for counter in counters] == [0, 0, 0, 0]
+    assert directory.read("count") == b"80"
