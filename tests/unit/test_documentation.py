@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents show is true: examples are accepted, commands and error codes exist."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from ipam import commands as fixipam
+from sriov_cni.cni import errors
+from sriov_cni.cni.call import Attachment, Call
+from sriov_cni.domain import configuration
+
+ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
+DOCUMENTS = ("README.md", "docs/configuration.md", "CONTRIBUTING.md")
+
+
+def text(path: str) -> str:
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def blocks(language: str) -> list[str]:
+    pattern = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return [block for path in DOCUMENTS for block in pattern.findall(text(path))]
+
+
+@pytest.mark.parametrize("example", [*blocks("json"), text("conf/10-sriov.conf.example")])
+def test_every_example_is_a_configuration_that_is_accepted(example: str) -> None:
+    config = json.loads(example)
+    subnets = [config["ipam"], *config["ipam"].get("ranges", [])]
+    address = next(str(s["subnet"]).replace(".0/", ".9/") for s in subnets if "subnet" in s)
+    call = Call(
+        command="ADD",
+        attachment=Attachment("container", "net1", "/run/netns/pod"),
+        args={"IP": address},
+        path="/opt/cni/bin",
+        network=config["name"],
+        version=config["cniVersion"],
+        config=config,
+    )
+    fixipam.validate(call)
+    if config["type"] == "sriov":
+        assert configuration.parse(call).master == config["master"]
+
+
+def test_the_readme_shows_the_example_configuration() -> None:
+    shown = [json.loads(block) for block in blocks("json")]
+    assert json.loads(text("conf/10-sriov.conf.example")) in shown
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_every_make_target_named_exists(path: str) -> None:
+    named = {
+        target
+        for line in re.findall(r"(?:^|`)make ([a-z -]+)$|`make ([a-z -]+)`", text(path), re.M)
+        for target in " ".join(line).split()
+    }
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True
+    )
+    targets = {line.split()[0] for line in listed.stdout.splitlines() if line}
+    assert named <= targets
+
+
+def test_the_readme_lists_every_code_of_our_own() -> None:
+    own = {v for name, v in vars(errors).items() if name.isupper() and v >= errors.INTERNAL}
+    listed = {int(code) for code in re.findall(r"^\| (\d{3}) \|", text("README.md"), re.M)}
+    assert listed == own
