@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` alone lists the targets.
+
+PYTHON ?= python3
+# Debian suites whose kernels the lab runs: bookworm (Linux 6.1), bookworm-backports (6.12).
+LAB_KERNELS ?= bookworm
+DESTDIR ?=
+BINDIR ?= /opt/cni/bin
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+# Each target uses both CPUs of a small machine itself, and set-up comes before what needs it.
+.NOTPARALLEL:
+
+# What bash's `time` prints after each long step.
+export TIMEFORMAT := == took %0R seconds
+
+SOURCES := $(shell find sriov_cni ipam -name '*.py')
+INSTALLED := $(DESTDIR)$(BINDIR)
+
+.PHONY: help setup .venv build install uninstall lint test test-unit test-namespaces test-lab demo clean clean-host
+
+help: ## List the targets
+	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
+
+setup: ## Install and fetch what tests, lab and demo need on Debian 12 (root); nothing if all is there
+	@PYTHON='$(PYTHON)' tests/lab/setup $(LAB_KERNELS)
+
+.venv: .venv/.complete ## Create the virtual environment to build and test in
+
+.venv/.complete: pyproject.toml
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not; choose another: make PYTHON=..." >&2
+	    exit 1
+	fi
+	echo "== creating .venv from pyproject.toml (about 40 seconds)"
+	rm -rf .venv
+	time {
+	    $(PYTHON) -m venv .venv
+	    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]'
+	}
+	touch $@
+
+build: dist/.complete ## Build the executables: dist/sriov-cni/ (bundle), dist/sriov, dist/fixipam
+
+dist/.complete: $(SOURCES) build.spec pyproject.toml | .venv/.complete
+	@echo "== building the executables with PyInstaller (about 40 seconds)"
+	rm -rf build dist
+	mkdir build
+	export PYINSTALLER_CONFIG_DIR=$$PWD/build/cache
+	time .venv/bin/python -m PyInstaller --noconfirm --log-level WARN build.spec >build/log 2>&1 || {
+	    cat build/log >&2
+	    exit 1
+	}
+	touch $@
+
+# A running node sees either the old plugin or the new one, complete: the bundle is copied beside its
+# place and renamed, the link to it is replaced in one step, and the bundle before this one stays, since
+# executables may still be running from it.
+install: build ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR if given
+	@version=$$(find dist/sriov-cni -type f | sort | xargs sha256sum | sha256sum | cut -c1-12)
+	bundle=sriov-cni-$$version
+	mkdir -p '$(INSTALLED)'
+	rm -rf '$(INSTALLED)'/.sriov-cni-*
+	cp -r --preserve=mode,links,timestamps -T dist/sriov-cni '$(INSTALLED)'/.$$bundle
+	cd '$(INSTALLED)'
+	previous=$$(readlink sriov-cni || true)
+	if [ -e $$bundle ]; then rm -r .$$bundle; else mv -T .$$bundle $$bundle; fi
+	link() { ln -sfn $$1 .$$2.new && mv -T .$$2.new $$2; }
+	link $$bundle sriov-cni
+	link sriov-cni/sriov sriov
+	link sriov-cni/fixipam fixipam
+	for old in sriov-cni-*; do
+	    [ $$old = $$bundle ] || [ "$$old" = "$$previous" ] || rm -r $$old
+	done
+	echo "installed sriov and fixipam in $(INSTALLED)"
+
+uninstall: ## Remove what install put there
+	@cd '$(INSTALLED)'
+	[ "$$(readlink sriov)" != sriov-cni/sriov ] || rm sriov
+	[ "$$(readlink fixipam)" != sriov-cni/fixipam ] || rm fixipam
+	rm -rf sriov-cni sriov-cni-* .sriov-cni-*
+	echo "removed sriov and fixipam from $(INSTALLED)"
+
+lint: .venv/.complete ## Check style and types (ruff, mypy)
+	@echo "== checking style and types (about 20 seconds)"
+	time {
+	    .venv/bin/ruff check --quiet .
+	    .venv/bin/ruff format --quiet --check .
+	    .venv/bin/mypy --no-error-summary
+	}
+
+test: setup lint test-unit test-namespaces test-lab ## Set up the machine, then run every layer of tests (root)
+	@echo "== all tests passed"
+
+test-unit: .venv/.complete ## Run the unit tests (no privileges needed)
+	@echo "== unit tests"
+	time .venv/bin/python -m pytest tests/unit
+
+test-namespaces: .venv/.complete ## Run the tests in network namespaces of this machine (root)
+	@echo "== tests in network namespaces"
+	time .venv/bin/python -m pytest tests/namespaces
+
+test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS
+	@for kernel in $(LAB_KERNELS); do
+	    echo "== tests in the lab, kernel of $$kernel (the guest boots in about 5 seconds)"
+	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider tests/lab
+	done
+
+demo: setup build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
+	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"
+	time tests/lab/boot -k $(firstword $(LAB_KERNELS)) -t 300 tests/lab/demo
+
+clean: ## Remove everything made in this directory
+	@rm -rf build dist .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+clean-host: ## Undo setup: its packages, its package source, its cache
+	@tests/lab/clean-host

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the lab: real PF and VF drivers, the frozen executables, and pods."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.lab import card
+from tests.plugin import Plugin, run
+
+BUILT = os.path.join(os.path.dirname(__file__), "..", "..", "dist")
+DIST = "/run/dist"  # copied into the guest's memory: the way to this machine's files is a slow one
+LAYOUTS = {"one-dir": f"{DIST}/sriov-cni", "one-file": DIST}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cards() -> None:
+    """Seven VFs on each PF. Nothing here may run on anything but the lab's guest."""
+    driver = os.path.realpath("/sys/class/net/eth0/device/driver")
+    vendor = "/sys/class/dmi/id/sys_vendor"
+    in_guest = os.path.basename(driver) == "igb" and os.path.exists(vendor)
+    if not in_guest or "QEMU" not in open(vendor, encoding="ascii").read():  # noqa: SIM115
+        pytest.exit("tests/lab runs in the lab's guest: make test-lab", returncode=2)
+    shutil.copytree(BUILT, DIST)
+    for pf in card.PFS:
+        card.enable_vfs(pf, card.VFS)
+
+
+@pytest.fixture
+def sriov() -> Plugin:
+    """The executable of the one-dir bundle, which `make install` installs."""
+    return Plugin(f"{LAYOUTS['one-dir']}/sriov")
+
+
+@pytest.fixture
+def pods() -> Iterator[Callable[[str], str]]:
+    """Make pods by name; their namespaces are deleted after the test."""
+    made: list[str] = []
+
+    def make(name: str) -> str:
+        made.append(name)
+        return card.add_pod(name)
+
+    yield make
+    for name in made:
+        run("ip", "netns", "delete", name, check=False)
+
+
+@pytest.fixture
+def unchanged() -> Iterator[None]:
+    """Assert that after the test the host is as it was before."""
+    before = card.state()
+    yield
+    assert card.state() == before
