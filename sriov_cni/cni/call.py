@@ -43,13 +43,13 @@ class Attachment(NamedTuple):
 class Call(NamedTuple):
     """A validated call.
 
-    `args` are CNI_ARGS as given, keys in upper case; `path` is CNI_PATH as given; `version` is the
-    specification version in force and `config` the whole configuration document.
+    `arguments` is CNI_ARGS and `path` CNI_PATH, as given; `version` is the specification version in
+    force and `config` the whole configuration document.
     """
 
     command: str
     attachment: Attachment
-    args: Mapping[str, str]
+    arguments: str
     path: str
     network: str
     version: str
@@ -59,6 +59,12 @@ class Call(NamedTuple):
     def fields(self) -> Fields:
         """The configuration, for typed reading."""
         return Fields(self.config)
+
+    @property
+    def args(self) -> dict[str, str]:
+        """What CNI_ARGS asks for, keys in upper case."""
+        pairs = (pair.partition("=") for pair in self.arguments.split(";") if pair)
+        return {key.strip().upper(): value.strip() for key, _, value in pairs}
 
     def runtime_request(self, key: str) -> Fields | None:
         """Return the place in the configuration where a runtime asks for `key`, None if nowhere.
@@ -140,7 +146,7 @@ def read(command: str, environment: Mapping[str, str], config: JsonObject, versi
     return Call(
         command=command,
         attachment=_attachment(command, environment),
-        args=_arguments(environment.get("CNI_ARGS", "")),
+        arguments=_well_formed(environment.get("CNI_ARGS", "")),
         path=environment.get("CNI_PATH", ""),
         network=_network(Fields(config)),
         version=version,
@@ -167,13 +173,11 @@ def _attachment(command: str, environment: Mapping[str, str]) -> Attachment:
     return Attachment(container_id, ifname, environment.get("CNI_NETNS", ""))
 
 
-def _arguments(text: str) -> dict[str, str]:
-    arguments = {}
-    for pair in filter(None, text.split(";")):
-        key, equals, value = pair.partition("=")
+def _well_formed(arguments: str) -> str:
+    for pair in filter(None, arguments.split(";")):
+        key, equals, _ = pair.partition("=")
         if not equals or not key.strip():
-            raise _invalid("CNI_ARGS", text, "of the form KEY=VALUE;KEY=VALUE")
-        arguments[key.strip().upper()] = value.strip()
+            raise _invalid("CNI_ARGS", arguments, "of the form KEY=VALUE;KEY=VALUE")
     return arguments
 
 

@@ -25,6 +25,19 @@ def interface_name_fault(name: str) -> str | None:
     return None
 
 
+def is_pci_address(text: str) -> bool:
+    """Tell whether the text is a PCI address like 0000:01:10.0 (domain:bus:device.function)."""
+    parts = text.replace(".", ":").split(":")
+    lengths = [len(part) for part in parts]
+    return (
+        text.isascii()
+        and text.count(".") == 1
+        and text[-2:-1] == "."
+        and lengths in ([4, 2, 2, 1], [5, 2, 2, 1], [8, 2, 2, 1])
+        and all(c in "0123456789abcdefABCDEF" for part in parts for c in part)
+    )
+
+
 def identifier_fault(name: str) -> str | None:
     """Say why `name` cannot be a container ID or a network name, or None if it can.
 

@@ -38,14 +38,19 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
     host = Socket()
     registry = Registry(wanted.state_directory, create=True)
     _clear_leftover(registry, host, call)
-    selected = select(registry, host, call, wanted.master, wanted.vf)
-    record = _record(call, wanted, registry, host, selected)
+    selected = select(registry, host, call, wanted)
+    record = _record(call, registry, host, selected)
     registry.write(record)
     try:
         vf.apply(host, record, selected.link, wanted.attributes, wanted.mtu)
-        link = vf.hand_over(host, record, selected.link, pod)
-        ipam = addressing.add(call)
-        interface.configure(pod, link, ipam)
+        if selected.link is None:
+            made = Interface(ifname, wanted.attributes.mac or "", call.attachment.netns)
+            ipam = addressing.add(call)
+        else:
+            link = vf.hand_over(host, record, selected.link, pod)
+            made = Interface(ifname, link.mac, call.attachment.netns, link.mtu)
+            ipam = addressing.add(call)
+            interface.configure(pod, link, ipam)
     except Exception as failure:
         problems = take_down(registry, host, record, call)
         error = explained(failure)
@@ -54,7 +59,7 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
         undone = f"not undone, DEL will try again: {'; '.join(problems)}" if problems else ""
         raise error.with_details(undone or "everything done was undone") from failure
     return Result(
-        interfaces=(Interface(ifname, link.mac, call.attachment.netns, link.mtu, record.address),),
+        interfaces=(made._replace(pci_id=record.function.address),),
         ips=tuple(ip._replace(interface=0) for ip in ipam.ips),
         routes=ipam.routes,
         dns=wanted.dns if wanted.dns != Dns() else ipam.dns,
@@ -66,27 +71,23 @@ def _clear_leftover(registry: Registry, host: Socket, call: Call) -> None:
     record = registry.find(call.attachment)
     if record is None:
         return
-    lock(registry, record.address, f"VF {record.vf} of {record.pf}")
+    lock(registry, record.function)
     if problems := take_down(registry, host, record, call):
         raise CniError(
             errors.TRY_AGAIN_LATER,
             f"an earlier {call.attachment.ifname} of this container could not be taken down",
             "; ".join(problems),
         )
-    registry.unlock(record.address)
+    registry.unlock(record.function.address)
 
 
-def _record(
-    call: Call, wanted: Configuration, registry: Registry, host: Socket, selected: Selected
-) -> Record:
+def _record(call: Call, registry: Registry, host: Socket, selected: Selected) -> Record:
     return Record(
         attachment=call.attachment,
         network=call.network,
         boot=registry.boot,
-        pf=wanted.master,
-        vf=selected.vf,
-        address=selected.address,
-        before=vf.take_snapshot(host, wanted.master, selected.vf, selected.link),
-        args=dict(call.args),
+        function=selected.function,
+        before=vf.take_snapshot(host, selected.function, selected.link),
+        arguments=call.arguments,
         config={key: value for key, value in call.config.items() if key != "prevResult"},
     )

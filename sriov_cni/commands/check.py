@@ -7,6 +7,7 @@ from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Result, previous_result
 from sriov_cni.domain import addressing, configuration, interface, vf
 from sriov_cni.domain.configuration import Configuration
+from sriov_cni.domain.function import administrator
 from sriov_cni.domain.record import Record, Registry
 from sriov_cni.kernel import netns, vfs
 from sriov_cni.kernel.netlink import Socket
@@ -35,12 +36,15 @@ def check(call: Call) -> None:
 
 def _differences(wanted: Configuration, previous: Result, record: Record) -> list[str]:
     found = []
-    now = vfs.attributes(Socket(), record.pf, record.vf)
+    admin = administrator(record.function)
+    now = vfs.attributes(Socket(), *admin) if admin is not None else None
     if now is not None:
         found += [
-            f"VF {record.vf} of {record.pf}: {difference}"
+            f"{record.function}: {difference}"
             for difference in vf.attribute_differences(now, wanted.attributes)
         ]
+    if record.before.device is None:
+        return found  # nothing of it is in the pod
     try:
         with netns.pod_at(record.attachment.netns) as pod:
             return found + _pod_differences(previous, record, pod.socket)
@@ -52,7 +56,7 @@ def _pod_differences(previous: Result, record: Record, pod: Socket) -> list[str]
     ifname = record.attachment.ifname
     link = vf.find_in_pod(record, pod)
     if link is None:
-        return [f"VF {record.vf} of {record.pf} ({record.address}) is not in the pod"]
+        return [f"{record.function} ({record.function.address}) is not in the pod"]
     found = []
     if link.name != ifname:
         found.append(f"the interface is called {link.name}, not {ifname}")

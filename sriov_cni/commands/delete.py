@@ -26,17 +26,17 @@ def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> b
     record = registry.find(attachment)
     if record is None:
         return False
-    lock(registry, record.address, f"VF {record.vf} of {record.pf}")
+    lock(registry, record.function)
     record = registry.find(attachment)  # another DEL may have been at it before the lock was got
     if record is None:
         return True
     problems = return_vf(registry, Socket(), record)
-    registry.unlock(record.address)  # IPAM may be slow, and the next pod may want the VF
+    registry.unlock(record.function.address)  # IPAM may be slow, and the next pod may want the VF
     problems = problems or release_addresses(registry, record, call)
     if problems:
         raise CniError(
             errors.REFUSED_BY_KERNEL,
-            f"VF {record.vf} of {record.pf} could not be given back",
+            f"{record.function} could not be given back",
             f"DEL will try again: {'; '.join(problems)}",
         )
     return True

@@ -15,8 +15,8 @@ def status(call: Call) -> None:
     wanted = configuration.parse(call)
     try:
         registry = Registry(wanted.state_directory, create=True)
-        selected = select(registry, Socket(), call, wanted.master, wanted.vf)
-        registry.unlock(selected.address)
+        selected = select(registry, Socket(), call, wanted)
+        registry.unlock(selected.function.address)
     except CniError as error:
         raise CniError(errors.NOT_AVAILABLE, error.msg, error.details) from None
     addressing.status(call)

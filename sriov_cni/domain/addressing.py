@@ -4,13 +4,20 @@
 from collections.abc import Callable
 
 from ipam import commands as fixipam
+from sriov_cni.cni import delegation
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.result import Result
 
+_BUILT_IN = "fixipam"
+
 
 def validate(call: Call) -> None:
-    """Raise CniError for what the built-in IPAM would refuse in any case, before any change."""
-    _delegate(call, fixipam.validate)
+    """Raise CniError for what cannot work whatever the state of IPAM is, before any change."""
+    plugin = _plugin(call)
+    if plugin == _BUILT_IN:
+        fixipam.validate(call)
+    elif plugin is not None:
+        delegation.find(plugin, call.path)
 
 
 def add(call: Call) -> Result:
@@ -38,10 +45,19 @@ def status(call: Call) -> None:
     _delegate(call, fixipam.status)
 
 
-def _delegate(call: Call, builtin: Callable[[Call], Result | None]) -> Result | None:
+def _delegate(call: Call, built_in: Callable[[Call], Result | None]) -> Result | None:
+    plugin = _plugin(call)
+    if plugin is None:
+        return None
+    return built_in(call) if plugin == _BUILT_IN else delegation.execute(plugin, call)
+
+
+def _plugin(call: Call) -> str | None:
+    """Return the type of the IPAM plugin, None if there is none."""
     ipam = call.fields.object("ipam")
     if ipam is None or not ipam.values:
         return None
-    if ipam.text("type") == "fixipam":
-        return builtin(call)
-    raise ipam.fault("type", "fixipam")
+    plugin = ipam.text("type")
+    if not plugin:
+        raise ipam.fault("type", "the name of an IPAM plugin, fixipam for example")
+    return plugin

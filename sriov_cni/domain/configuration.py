@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.document import Fields
-from sriov_cni.cni.names import interface_name_fault
+from sriov_cni.cni.names import interface_name_fault, is_pci_address
 from sriov_cni.cni.result import Dns, parse_dns
 from sriov_cni.kernel.vfs import VfAttributes
 
@@ -20,10 +20,15 @@ _KNOWN_ARGUMENTS = ("VF", "MAC", "VLAN", "IP")
 
 
 class Configuration(NamedTuple):
-    """An attachment's wishes. `vf` None: the first free one; an attribute None: left alone."""
+    """An attachment's wishes. `vf` None: the first free one; an attribute None: left alone.
+
+    `master` is empty only where `device_id`, a VF's PCI address, is given.
+    """
 
     master: str
+    device_id: str | None
     vf: int | None
+    pf_only: bool
     attributes: VfAttributes
     mtu: int | None
     dns: Dns
@@ -36,15 +41,22 @@ def parse(call: Call) -> Configuration:
     Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and what is right.
     """
     fields = call.fields
+    device_id = _device_id(call)
     call.refuse_unknown_arguments(_KNOWN_ARGUMENTS)
-    return Configuration(
-        master=_master(fields),
+    wanted = Configuration(
+        master=_master(fields, required=device_id is None),
+        device_id=device_id,
         vf=call.strongest("vf").integer("vf", 0, _HIGHEST_VF),
+        pf_only=fields.boolean("pfOnly") or False,
         attributes=_attributes(call),
         mtu=fields.integer("mtu", 68, 65535),
         dns=parse_dns(fields),
         state_directory=state_directory(fields),
     )
+    attributes_of_a_vf = (wanted.device_id, wanted.vf, *wanted.attributes)
+    if wanted.pf_only and any(value is not None for value in attributes_of_a_vf):
+        raise fields.fault("pfOnly", "false where deviceID, vf or an attribute of a VF is given")
+    return wanted
 
 
 def state_directory(fields: Fields) -> str:
@@ -55,8 +67,21 @@ def state_directory(fields: Fields) -> str:
     return path
 
 
-def _master(fields: Fields) -> str:
+def _device_id(call: Call) -> str | None:
+    for key in ("deviceID", "pciBusID"):
+        place = call.runtime_request(key) or call.fields
+        address = place.text(key)
+        if address:
+            if not is_pci_address(address):
+                raise place.fault(key, "the PCI address of a VF like 0000:01:10.0")
+            return address.lower()
+    return None
+
+
+def _master(fields: Fields, *, required: bool) -> str:
     master = fields.text("master") or ""
+    if not master and not required:
+        return ""
     if fault := interface_name_fault(master):
         raise fields.fault("master", f"the name of a PF ({fault})")
     return master

@@ -15,6 +15,7 @@ from sriov_cni.cni import document, errors
 from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.document import JsonObject
 from sriov_cni.cni.errors import CniError
+from sriov_cni.domain.function import Function
 from sriov_cni.kernel import sysfs
 from sriov_cni.kernel.vfs import VfAttributes
 from sriov_cni.store import Directory, LockFile
@@ -25,12 +26,8 @@ _LOCK_FILE = "lock"
 _RETURNED = "returned"  # stands for the PCI address once the VF is home and IPAM DEL remains
 
 
-class Snapshot(NamedTuple):
-    """A VF on the host before an attachment changed it.
-
-    `parent` is what the kernel named as the device behind the interface, see kernel/links.py.
-    `attributes` is None where the PF's driver has no VF administration.
-    """
+class Device(NamedTuple):
+    """A network device before an attachment changed it; `parent` as in kernel/links.py."""
 
     name: str
     alternative_names: tuple[str, ...]
@@ -38,36 +35,47 @@ class Snapshot(NamedTuple):
     mtu: int
     up: bool
     parent: str
+
+
+class Snapshot(NamedTuple):
+    """A function on the host before an attachment changed it.
+
+    `device` is None for a VF without network device (its driver serves user space), `attributes`
+    where nobody administers the function: the PF's driver cannot, or it is a PF itself.
+    """
+
+    device: Device | None
     attributes: VfAttributes | None
 
 
 class Record(NamedTuple):
-    """One attachment's VF.
+    """One attachment's function.
 
-    `boot` is the boot it was made in, `pf`, `vf` and `address` name the VF, `args` and `config`
-    are the ADD's, for an IPAM DEL that the runtime's own DEL or GC may no longer describe.
+    `boot` is the boot it was made in; `arguments` and `config` are the ADD's, for an IPAM DEL that
+    the runtime's own DEL or GC may no longer describe.
     """
 
     attachment: Attachment
     network: str
     boot: str
-    pf: str
-    vf: int
-    address: str
+    function: Function
     before: Snapshot
-    args: dict[str, str]
+    arguments: str
     config: JsonObject
 
     def encode(self) -> bytes:
         """Return the record as its file holds it."""
-        before = self.before._asdict()
-        if self.before.attributes is not None:
-            before["attributes"] = self.before.attributes._asdict()
+        device, attributes = self.before
+        before = {
+            "device": device._asdict() if device is not None else None,
+            "attributes": attributes._asdict() if attributes is not None else None,
+        }
         return document.encode(
             {
                 **self._asdict(),
                 "format": _FORMAT,
                 "attachment": self.attachment._asdict(),
+                "function": self.function._asdict(),
                 "before": before,
             }
         )
@@ -77,12 +85,14 @@ def _decode(data: bytes) -> Record:
     values = document.decode(data, "the record", _LARGEST)
     if values.pop("format", None) != _FORMAT:
         raise ValueError("unknown format")
-    before = values["before"]
-    if before["attributes"] is not None:
-        before["attributes"] = VfAttributes(**before["attributes"])
-    before["alternative_names"] = tuple(before["alternative_names"])
-    values["before"] = Snapshot(**before)
+    device, attributes = values["before"]["device"], values["before"]["attributes"]
+    if device is not None:
+        device = Device(**device | {"alternative_names": tuple(device["alternative_names"])})
+    if attributes is not None:
+        attributes = VfAttributes(**attributes)
+    values["before"] = Snapshot(device, attributes)
     values["attachment"] = Attachment(**values["attachment"])
+    values["function"] = Function(**values["function"])
     return Record(**values)
 
 
@@ -185,7 +195,7 @@ class Registry:
 
 def _file_name(record: Record, claim: str = "") -> str:
     attachment = record.attachment
-    return f"{claim or record.address},{attachment.container_id},{attachment.ifname}"
+    return f"{claim or record.function.address},{attachment.container_id},{attachment.ifname}"
 
 
 def _lock_number(address: str) -> int:

@@ -39,7 +39,7 @@ def release_addresses(registry: Registry, record: Record, call: Call) -> list[st
         command="DEL",
         attachment=record.attachment,
         network=record.network,
-        args=record.args,
+        arguments=record.arguments,
         config=record.config,
     )
     try:

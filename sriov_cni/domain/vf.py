@@ -12,7 +12,8 @@ from functools import partial
 from sriov_cni.cni import errors
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import mac
-from sriov_cni.domain.record import Record, Snapshot
+from sriov_cni.domain.function import Administrator, Function, administrator
+from sriov_cni.domain.record import Device, Record, Snapshot
 from sriov_cni.kernel import links, netns, sysfs, vfs
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netlink import KernelError, Socket
@@ -20,49 +21,74 @@ from sriov_cni.kernel.netns import Pod
 from sriov_cni.kernel.vfs import VfAttributes
 
 
-def take_snapshot(host: Socket, pf: str, vf: int, link: Link) -> Snapshot:
-    """Return the state to restore later."""
-    return Snapshot(
-        name=link.name,
-        alternative_names=link.alternative_names,
-        mac=link.mac,
-        mtu=link.mtu,
-        up=link.up,
-        parent=link.parent,
-        attributes=vfs.attributes(host, pf, vf),
-    )
-
-
-def apply(host: Socket, record: Record, link: Link, wanted: VfAttributes, mtu: int | None) -> None:
-    """Give the VF, still on the host, the wanted attributes, MAC and MTU.
-
-    Undone by `restore`. Raises KernelError with the driver's refusal, CniError (103) where the
-    driver has no VF administration or accepts but does not do.
-    """
-    pf, vf, before = record.pf, record.vf, record.before.attributes
-    if before is None and wanted._replace(mac=None) != VfAttributes():
-        raise CniError(
-            errors.REFUSED_BY_KERNEL,
-            f"the driver of {pf} has no VF administration",
-            "remove vlan, spoofchk, trust, link_state and rates from the configuration",
+def take_snapshot(host: Socket, function: Function, link: Link | None) -> Snapshot:
+    """Return the state to restore later; `link` is the function's device, if it has one."""
+    device = None
+    if link is not None:
+        device = Device(
+            name=link.name,
+            alternative_names=link.alternative_names,
+            mac=link.mac,
+            mtu=link.mtu,
+            up=link.up,
+            parent=link.parent,
         )
-    if link.up:
+    admin = administrator(function)
+    return Snapshot(device, vfs.attributes(host, *admin) if admin is not None else None)
+
+
+def apply(
+    host: Socket, record: Record, link: Link | None, wanted: VfAttributes, mtu: int | None
+) -> None:
+    """Give the function, still on the host, the wanted attributes, MAC and MTU.
+
+    Undone by `restore`. Raises KernelError with the driver's refusal, CniError (103) where there
+    is nobody to set an attribute, or the driver accepts it but does not do it.
+    """
+    before = record.before.attributes
+    admin = administrator(record.function) if before is not None else None
+    _refuse_impossible(record, link, wanted, mtu)
+    if link is not None and link.up:
         links.set_up(host, link, False)
-    if before is not None:
-        for change in _changes(host, pf, vf, before, wanted):
+    if admin is not None and before is not None:
+        for change in _changes(host, admin, before, wanted):
             change()
     if wanted.mac is not None:
-        mac.give(host, pf, vf, link, wanted.mac, administered=before is not None)
-    elif before is not None and before.mac == vfs.NO_MAC:
-        mac.register(host, pf, vf, link)
-    if mtu is not None and mtu != link.mtu:
+        mac.give(host, admin, link, wanted.mac)
+    elif link is not None and before is not None and before.mac == vfs.NO_MAC:
+        mac.register(host, link)
+    if link is not None and mtu is not None and mtu != link.mtu:
         links.set_mtu(host, link, mtu)
-    now = vfs.attributes(host, pf, vf) if wanted != VfAttributes() else None
+    if admin is not None and wanted != VfAttributes():
+        _verify(host, admin, wanted)
+
+
+def _refuse_impossible(
+    record: Record, link: Link | None, wanted: VfAttributes, mtu: int | None
+) -> None:
+    if link is None and mtu is not None:
+        raise CniError(
+            errors.REFUSED_BY_KERNEL,
+            f"{record.function} has no MTU",
+            "it has no network device, its driver serves user space: remove mtu",
+        )
+    possible = wanted if link is None else wanted._replace(mac=None)
+    if record.before.attributes is None and possible != VfAttributes():
+        raise CniError(
+            errors.REFUSED_BY_KERNEL,
+            f"nobody administers {record.function}",
+            f"the driver of {record.function.pf or 'its PF'} has no VF administration: remove "
+            "vlan, spoofchk, trust, link_state and rates from the configuration",
+        )
+
+
+def _verify(host: Socket, admin: Administrator, wanted: VfAttributes) -> None:
+    now = vfs.attributes(host, *admin)
     if now is not None and (differences := attribute_differences(now, wanted)):
         raise CniError(
             errors.REFUSED_BY_KERNEL,
-            f"the driver of {pf} did not do what it accepted",
-            f"VF {vf}: {'; '.join(differences)}",
+            f"the driver of {admin.pf} did not do what it accepted",
+            f"VF {admin.vf}: {'; '.join(differences)}",
         )
 
 
@@ -76,22 +102,22 @@ def attribute_differences(now: VfAttributes, wanted: VfAttributes) -> list[str]:
 
 
 def _changes(
-    host: Socket, pf: str, vf: int, now: VfAttributes, wanted: VfAttributes
+    host: Socket, admin: Administrator, now: VfAttributes, wanted: VfAttributes
 ) -> Iterator[Callable[[], None]]:
     """Yield the change for each attribute, MAC excepted, that is to become another."""
     if wanted.vlan is not None and now[1:4] != wanted[1:4]:
         vlan, qos, proto = wanted.vlan, wanted.vlan_qos or 0, wanted.vlan_proto or "802.1q"
-        yield lambda: vfs.set_vlan(host, pf, vf, vlan, qos, proto)
+        yield lambda: vfs.set_vlan(host, *admin, vlan, qos, proto)
     if (spoofchk := wanted.spoofchk) is not None and now.spoofchk != spoofchk:
-        yield lambda: vfs.set_spoofchk(host, pf, vf, spoofchk)
+        yield lambda: vfs.set_spoofchk(host, *admin, spoofchk)
     if (trust := wanted.trust) is not None and now.trust != trust:
-        yield lambda: vfs.set_trust(host, pf, vf, trust)
+        yield lambda: vfs.set_trust(host, *admin, trust)
     if (state := wanted.link_state) is not None and now.link_state != state:
-        yield lambda: vfs.set_link_state(host, pf, vf, state)
+        yield lambda: vfs.set_link_state(host, *admin, state)
     lowest = _first_known(wanted.min_tx_rate, now.min_tx_rate)
     highest = _first_known(wanted.max_tx_rate, now.max_tx_rate)
     if (lowest, highest) != (now.min_tx_rate or 0, now.max_tx_rate or 0):
-        yield lambda: vfs.set_rates(host, pf, vf, lowest, highest)
+        yield lambda: vfs.set_rates(host, *admin, lowest, highest)
 
 
 def _first_known(*rates: int | None) -> int:
@@ -114,14 +140,16 @@ def hand_over(host: Socket, record: Record, link: Link, pod: Pod) -> Link:
 
 
 def find_in_pod(record: Record, pod: Socket) -> Link | None:
-    """Return the VF's device in the pod, whatever it is called there."""
-    parent = record.before.parent
-    for name in (record.attachment.ifname, record.before.name):
+    """Return the function's device in the pod, whatever it is called there."""
+    device = record.before.device
+    if device is None:
+        return None
+    for name in (record.attachment.ifname, device.name):
         link = links.find(pod, name)
-        if link is not None and link.parent == parent:
+        if link is not None and link.parent == device.parent:
             return link
-    if parent:
-        return next((link for link in links.everything(pod) if link.parent == parent), None)
+    if device.parent:
+        return next((link for link in links.everything(pod) if link.parent == device.parent), None)
     return None
 
 
@@ -135,31 +163,31 @@ def find_on_host(host: Socket, address: str) -> Link | None:
 
 
 def bring_home(host: Socket, record: Record) -> Link | None:
-    """Return the VF's device on the host, fetching it from the pod if need be.
+    """Return the function's device on the host, fetching it from the pod if need be.
 
-    None if it is nowhere to be found: the VF is gone, or has no network device at the moment.
+    None if it is nowhere to be found: it is gone, or has no network device at the moment.
     Raises KernelError.
     """
-    at_home = find_on_host(host, record.address)
-    if at_home is not None:
+    at_home = find_on_host(host, record.function.address)
+    if at_home is not None or record.before.device is None:
         return at_home
     try:
         with netns.pod_at(record.attachment.netns) as pod, netns.own_namespace() as home:
             link = find_in_pod(record, pod.socket)
             if link is None:
                 return None
-            links.move(pod.socket, link, home, record.before.name, up=False)
+            links.move(pod.socket, link, home, record.before.device.name, up=False)
     except netns.NotANamespaceError:
         return None
-    return links.find(host, record.before.name)
+    return links.find(host, record.before.device.name)
 
 
 def restore(host: Socket, record: Record, link: Link | None) -> list[str]:
-    """Make the VF, back on the host, what it was before; return what could not be done.
+    """Make the function, back on the host, what it was before; return what could not be done.
 
     Without a device (`link` None) there is only what the PF administers.
     """
-    before, problems = record.before, []
+    problems: list[str] = []
 
     def attempt(change: Callable[[], None]) -> None:
         try:
@@ -167,21 +195,22 @@ def restore(host: Socket, record: Record, link: Link | None) -> list[str]:
         except KernelError as error:
             problems.append(str(error))
 
-    if link is not None:
-        for change in _device_changes(host, link, before):
+    device, attributes = record.before
+    if link is not None and device is not None:
+        for change in _device_changes(host, link, device):
             attempt(change)
-    if sysfs.vf_address(record.pf, record.vf) == record.address:
-        if before.attributes is not None:
-            now = vfs.attributes(host, record.pf, record.vf) or before.attributes
-            for change in _changes(host, record.pf, record.vf, now, before.attributes):
-                attempt(change)
-        attempt(lambda: mac.give_back(host, record.pf, record.vf, link, before))
-    if link is not None and before.up:
+    admin = administrator(record.function)
+    if admin is not None and attributes is not None:
+        now = vfs.attributes(host, *admin) or attributes
+        for change in _changes(host, admin, now, attributes):
+            attempt(change)
+    attempt(lambda: mac.give_back(host, admin, link, record.before))
+    if link is not None and device is not None and device.up:
         attempt(lambda: links.set_up(host, link, True))
     return problems
 
 
-def _device_changes(host: Socket, link: Link, before: Snapshot) -> Iterator[Callable[[], None]]:
+def _device_changes(host: Socket, link: Link, before: Device) -> Iterator[Callable[[], None]]:
     """Yield what makes a device, MAC excepted, what it was before; it ends down."""
     if link.up:
         yield lambda: links.set_up(host, link, False)

@@ -15,14 +15,16 @@ _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWLINKPROP, _RTM_DELLINKPROP = 108, 109
 _NLM_F_EXCL, _NLM_F_CREATE, _NLM_F_APPEND = 0x200, 0x400, 0x800
 _IFF_UP = 0x1
+ETHERNET, INFINIBAND = 1, 32  # include/uapi/linux/if_arp.h
 _RTEXT_FILTER_SKIP_STATS = 0x8
 
 
 class Link(NamedTuple):
     """A network device as the kernel describes it.
 
-    `parent` is the PCI address of the device behind it, empty where the kernel names none (before
-    Linux 5.14, and for virtual devices). `master` is the index of a bond or bridge it belongs to.
+    `kind` is ETHERNET or another ARPHRD_* number. `parent` is the PCI address of the device behind
+    it, empty where the kernel names none (before Linux 5.14, and for virtual devices). `master` is
+    the index of a bond or bridge it belongs to.
     """
 
     ifindex: int
@@ -30,6 +32,7 @@ class Link(NamedTuple):
     mac: str
     mtu: int
     up: bool
+    kind: int
     parent: str = ""
     master: int | None = None
     alternative_names: tuple[str, ...] = ()
@@ -132,6 +135,7 @@ def _link(answer: Message) -> Link:
         mac=answer.get_attr("IFLA_ADDRESS") or "",
         mtu=answer.get_attr("IFLA_MTU"),
         up=bool(answer["flags"] & _IFF_UP),
+        kind=answer["ifi_type"],
         parent=answer.get_attr("IFLA_PARENT_DEV_NAME") or "",
         master=answer.get_attr("IFLA_MASTER"),
         alternative_names=tuple(properties.altnames()) if properties is not None else (),

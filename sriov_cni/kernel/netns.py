@@ -45,6 +45,15 @@ def pod_at(path: str) -> Iterator[Pod]:
         os.close(namespace)
 
 
+def exists(path: str) -> bool:
+    """Tell whether there is another network namespace than this process's at `path`."""
+    try:
+        os.close(_open(path))
+    except NotANamespaceError:
+        return False
+    return True
+
+
 @contextmanager
 def own_namespace() -> Iterator[int]:
     """Open the network namespace this process is in, for the length of a with-statement."""

@@ -31,6 +31,41 @@ def vf_address(pf: str, index: int) -> str | None:
     return _link_name(f"{_NET}/{pf}/device/virtfn{index}")
 
 
+def device_address(netdev: str) -> str | None:
+    """Return the PCI address of the device behind a network device, None if it has none."""
+    return _link_name(f"{_NET}/{netdev}/device")
+
+
+def device_exists(address: str) -> bool:
+    """Tell whether there is a PCI device at an address."""
+    return os.path.exists(f"{_PCI}/{address}")
+
+
+def pf_address(address: str) -> str | None:
+    """Return the PCI address of a VF's PF, None if the device is no VF."""
+    return _link_name(f"{_PCI}/{address}/physfn")
+
+
+def vf_index(pf_address: str, address: str) -> int | None:
+    """Return the index of a VF under its PF, None if it is not the PF's."""
+    index = 0
+    while (found := _link_name(f"{_PCI}/{pf_address}/virtfn{index}")) is not None:
+        if found == address:
+            return index
+        index += 1
+    return None
+
+
+def uplink_names(address: str) -> list[str]:
+    """Return the names of a PF's own network devices.
+
+    In switchdev mode representors of its VFs are listed beside them; their phys_port_name is
+    "pf0vf1" and the like (Documentation/networking/switchdev.rst).
+    """
+    names = netdev_names(address)
+    return [name for name in names if "vf" not in _text(f"{_NET}/{name}/phys_port_name")]
+
+
 def netdev_names(address: str) -> list[str]:
     """Return the names of a PCI device's network devices in this network namespace."""
     try:
@@ -46,8 +81,7 @@ def driver(address: str) -> str | None:
 
 def boot_id() -> str:
     """Return the kernel's random identifier of the present boot (random(4))."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+    return _text("/proc/sys/kernel/random/boot_id")
 
 
 def _link_name(path: str) -> str | None:
@@ -57,9 +91,14 @@ def _link_name(path: str) -> str | None:
         return None
 
 
-def _number(path: str) -> int | None:
+def _text(path: str) -> str:
     try:
-        with open(path, encoding="ascii") as file:
-            return int(file.read(16))
-    except (OSError, ValueError):
-        return None
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read(64).strip()
+    except OSError:  # drivers without such a name answer EOPNOTSUPP
+        return ""
+
+
+def _number(path: str) -> int | None:
+    text = _text(path)
+    return int(text) if text.isdigit() else None

@@ -67,21 +67,32 @@ class Node:
     def add_pf(self, name: str, vfs: int, total: int = 8, bus: int = 1) -> None:
         """Make a PF with VFs called <name>v0, <name>v1 and so on, down, as drivers leave them."""
         self.run("ip", "link", "add", name, "up", "type", "veth", "peer", "name", f"{name}wire")
-        device = f"/sys/class/net/{name}/device"
-        self.write(f"{device}/sriov_totalvfs", f"{total}\n")
-        self.write(f"{device}/sriov_numvfs", f"{vfs}\n")
+        devices = "/sys/bus/pci/devices"
+        pf_address = f"0000:{bus:02x}:00.0"
+        self.write(f"{devices}/{pf_address}/sriov_totalvfs", f"{total}\n")
+        self.write(f"{devices}/{pf_address}/sriov_numvfs", f"{vfs}\n")
+        os.makedirs(self.path(f"{devices}/{pf_address}/net/{name}"))
+        os.makedirs(self.path(f"/sys/class/net/{name}"))
+        self.link(f"/sys/class/net/{name}/device", f"../../../bus/pci/devices/{pf_address}")
         for vf in range(vfs):
             address = f"0000:{bus:02x}:10.{vf}"
             netdev = f"{name}v{vf}"
             self.run("ip", "link", "add", netdev, "type", "veth", "peer", "name", f"{netdev}p")
-            os.makedirs(self.path(f"/sys/bus/pci/devices/{address}/net/{netdev}"))
-            os.symlink("/drivers/vethvf", self.path(f"/sys/bus/pci/devices/{address}/driver"))
-            os.symlink(f"../{address}", self.path(f"{device}/virtfn{vf}"))
+            os.makedirs(self.path(f"{devices}/{address}/net/{netdev}"))
+            self.link(f"{devices}/{address}/driver", "/drivers/vethvf")
+            self.link(f"{devices}/{address}/physfn", f"../{pf_address}")
+            self.link(f"{devices}/{pf_address}/virtfn{vf}", f"../{address}")
 
     def take_from_pod(self, pod: str, name: str, home: str) -> None:
         """Bring a device back to the host, as the kernel does when a namespace dies."""
         netns = str(self._process.pid)
         self.run("ip", "-n", pod, "link", "set", name, "netns", netns, "name", home)
+
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link on the host, whatever it replaces."""
+        if os.path.islink(self.path(path)):
+            os.unlink(self.path(path))
+        os.symlink(target, self.path(path))
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the host's."""

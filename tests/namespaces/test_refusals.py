@@ -24,14 +24,23 @@ REFUSED: dict[str, tuple[Document, str, int, str]] = {
     "a VLAN that is a boolean": (L2 | {"vlan": True}, "", 7, "invalid vlan"),
     "a multicast MAC": (L2, "MAC=01:00:5e:00:00:01", 4, "CNI_ARGS mac"),
     "an unknown argument": (L2, "VFF=1", 4, "VFF"),
-    "an attribute without VF administration": (L2 | {"vlan": 5}, "", 103, "VF administration"),
+    "an attribute without VF administration": (L2 | {"vlan": 5}, "", 103, "no VF administration"),
     "an MTU the device cannot have": (L2 | {"mtu": 65535 + 1}, "", 7, "invalid mtu"),
-    "another IPAM than the built-in one": (
-        L2 | {"ipam": {"type": "no-such-ipam"}},
+    "an IPAM plugin nobody has": (L2 | {"ipam": {"type": "no-ipam"}}, "", 7, "no-ipam not found"),
+    "an IPAM plugin that climbs": (L2 | {"ipam": {"type": "../x"}}, "", 7, "no file's name"),
+    "an IPAM without type": (L2 | {"ipam": {"subnet": "10.0.0.0/8"}}, "", 7, "invalid ipam.type"),
+    "a device that does not exist": (L2 | {"deviceID": "0000:99:00.0"}, "", 101, "does not exist"),
+    "a device that is no VF": (L2 | {"deviceID": "0000:01:00.0"}, "", 101, "is no VF"),
+    "a device that is no address": (L2 | {"deviceID": "../../x"}, "", 7, "invalid deviceID"),
+    "a device of another PF": (
+        L2 | {"deviceID": "0000:01:10.1", "master": "idle"},
         "",
         7,
-        "ipam.type",
+        "0000:01:10.1 is a VF of eth1, not of idle",
     ),
+    "a device of another index": (L2 | {"deviceID": "0000:01:10.1", "vf": 2}, "", 7, "is VF 1"),
+    "a PF with an attribute of a VF": (L2 | {"pfOnly": True, "vlan": 5}, "", 7, "invalid pfOnly"),
+    "a PF the host uses": (L2 | {"pfOnly": True, "master": "used"}, "", 102, "192.0.2.1"),
     "no address asked for": (L2 | {"ipam": IPAM}, "", 110, "no address asked for"),
     "an address outside the subnet": (L2 | {"ipam": IPAM}, "IP=10.2.0.1", 110, "10.1.0.0/24"),
     "the gateway's address": (L2 | {"ipam": IPAM}, "IP=10.1.0.1", 110, "gateway"),
@@ -45,6 +54,8 @@ def test_is_refused_and_nothing_is_changed(node: Node, pod: str, case: str) -> N
     node.run("ip", "link", "add", "plain", "type", "bridge")
     node.write("/sys/class/net/plain/uevent", "")
     node.add_pf("idle", vfs=0, bus=2)
+    node.add_pf("used", vfs=0, bus=3)
+    node.run("ip", "addr", "add", "192.0.2.1/24", "dev", "used")
     before = node.state()
     outcome = node.sriov("ADD", config, netns=pod, args=args)
     assert (outcome.status, outcome.code) == (1, code), outcome

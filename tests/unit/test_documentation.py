@@ -35,7 +35,7 @@ def test_every_example_is_a_configuration_that_is_accepted(example: str) -> None
     call = Call(
         command="ADD",
         attachment=Attachment("container", "net1", "/run/netns/pod"),
-        args={"IP": address},
+        arguments=f"IP={address}",
         path="/opt/cni/bin",
         network=config["name"],
         version=config["cniVersion"],

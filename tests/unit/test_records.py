@@ -9,18 +9,21 @@ import pytest
 from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.document import LARGEST_DOCUMENT, decode
 from sriov_cni.cni.names import LONGEST_IDENTIFIER
-from sriov_cni.domain.record import Record, Registry, Snapshot
+from sriov_cni.domain.function import Function
+from sriov_cni.domain.record import Device, Record, Registry, Snapshot
 from sriov_cni.kernel.vfs import VfAttributes
 
 ADDRESS = "0000:3b:02.1"
 BEFORE = Snapshot(
-    name="eth1v1",
-    alternative_names=("enp59s0f0v1", "storage"),
-    mac="02:00:00:00:00:01",
-    mtu=1500,
-    up=True,
-    parent=ADDRESS,
-    attributes=VfAttributes("00:00:00:00:00:00", 0, 0, "802.1q", True, False, "auto", 0, 0),
+    Device(
+        name="eth1v1",
+        alternative_names=("enp59s0f0v1", "storage"),
+        mac="02:00:00:00:00:01",
+        mtu=1500,
+        up=True,
+        parent=ADDRESS,
+    ),
+    VfAttributes("00:00:00:00:00:00", 0, 0, "802.1q", True, False, "auto", 0, 0),
 )
 
 
@@ -36,17 +39,17 @@ def record(registry: Registry, **changes: Any) -> Record:
         attachment=Attachment("pod-a", "net1", "/run/netns/pod-a"),
         network="mynet",
         boot=registry.boot,
-        pf="eth1",
-        vf=1,
-        address=ADDRESS,
+        function=Function("eth1", 1, ADDRESS),
         before=BEFORE,
-        args={"VF": "1"},
+        arguments="VF=1",
         config={"name": "mynet", "master": "eth1"},
     )
     return usual._replace(**changes)
 
 
-@pytest.mark.parametrize("before", [BEFORE, BEFORE._replace(attributes=None, up=False)])
+@pytest.mark.parametrize(
+    "before", [BEFORE, BEFORE._replace(attributes=None), BEFORE._replace(device=None)]
+)
 def test_a_record_is_read_as_it_was_written(registry: Registry, before: Snapshot) -> None:
     written = record(registry, before=before)
     registry.write(written)
@@ -70,7 +73,14 @@ def test_a_record_is_found_by_the_vf_it_claims(registry: Registry) -> None:
 def test_the_attachments_of_a_network_are_listed(registry: Registry) -> None:
     other = Attachment("pod-b", "net1")
     registry.write(record(registry))
-    registry.write(record(registry, attachment=other, network="other", address="0000:3b:02.2"))
+    registry.write(
+        record(
+            registry,
+            attachment=other,
+            network="other",
+            function=Function("eth1", 1, "0000:3b:02.2"),
+        )
+    )
     assert registry.attachments_of("other") == [other]
 
 
