@@ -4,8 +4,8 @@
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
-from sriov_cni.cni.result import Dns, Interface, Result
-from sriov_cni.domain import addressing, configuration, interface, vf
+from sriov_cni.cni.result import Dns, Interface, Result, previous_result
+from sriov_cni.domain import addressing, announcement, configuration, interface, vf
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.failure import explained
 from sriov_cni.domain.record import Record, Registry
@@ -19,15 +19,18 @@ from sriov_cni.kernel.netns import Pod
 def add(call: Call) -> Result:
     """Validate, select, record, apply, move, configure; on any failure undo it all."""
     wanted = configuration.parse(call)
+    previous = previous_result(call.config) or Result()
     addressing.validate(call)
     try:
         with netns.pod_at(call.attachment.netns) as pod:
-            return _attach(call, wanted, pod)
+            made, ipam = _attach(call, wanted, pod)
     except netns.NotANamespaceError as error:
         raise CniError(errors.INVALID_ENVIRONMENT, "invalid CNI_NETNS", str(error)) from None
+    return _result(previous, made, ipam, wanted.dns)
 
 
-def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
+def _attach(call: Call, wanted: Configuration, pod: Pod) -> tuple[Interface, Result]:
+    """Give the pod its interface; return that and IPAM's result."""
     ifname = call.attachment.ifname
     if links.find(pod.socket, ifname) is not None:
         raise CniError(
@@ -51,6 +54,7 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
             made = Interface(ifname, link.mac, call.attachment.netns, link.mtu)
             ipam = addressing.add(call)
             interface.configure(pod, link, ipam)
+            announcement.announce(call.attachment.netns, pod, link, ipam.ips)
     except Exception as failure:
         problems = take_down(registry, host, record, call)
         error = explained(failure)
@@ -58,11 +62,18 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> Result:
             raise
         undone = f"not undone, DEL will try again: {'; '.join(problems)}" if problems else ""
         raise error.with_details(undone or "everything done was undone") from failure
+    return made._replace(pci_id=record.function.address), ipam
+
+
+def _result(previous: Result, made: Interface, ipam: Result, dns: Dns) -> Result:
+    """Return the results of plugins earlier in a chain with this one's added."""
+    place = len(previous.interfaces)
+    given = (dns, ipam.dns, previous.dns)
     return Result(
-        interfaces=(made._replace(pci_id=record.function.address),),
-        ips=tuple(ip._replace(interface=0) for ip in ipam.ips),
-        routes=ipam.routes,
-        dns=wanted.dns if wanted.dns != Dns() else ipam.dns,
+        interfaces=(*previous.interfaces, made),
+        ips=(*previous.ips, *(ip._replace(interface=place) for ip in ipam.ips)),
+        routes=(*previous.routes, *ipam.routes),
+        dns=next((one for one in given if one != Dns()), Dns()),
     )
 
 

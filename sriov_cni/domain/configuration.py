@@ -6,6 +6,7 @@ docs/configuration.md is the reference of every key. Nothing here looks at the n
 
 from typing import NamedTuple
 
+from sriov_cni.cni import log
 from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.document import Fields
@@ -16,7 +17,38 @@ from sriov_cni.kernel.vfs import VfAttributes
 DEFAULT_STATE_DIRECTORY = "/var/lib/cni/sriov"
 _HIGHEST_VF = 65534  # sriov_numvfs is a 16-bit count
 _HIGHEST_RATE = (1 << 32) - 2  # Mbit/s; the kernel's all-ones means "unknown"
+_LONGEST_PATH = 4095  # PATH_MAX - 1
 _KNOWN_ARGUMENTS = ("VF", "MAC", "VLAN", "IP")
+
+KEYS = (
+    "cniVersion",
+    "name",
+    "type",
+    "master",
+    "deviceID",
+    "pciBusID",
+    "vf",
+    "pfOnly",
+    "mac",
+    "vlan",
+    "vlanQoS",
+    "vlanProto",
+    "spoofchk",
+    "trust",
+    "link_state",
+    "min_tx_rate",
+    "max_tx_rate",
+    "mtu",
+    "ipam",
+    "dns",
+    "dataDir",
+    "logLevel",
+    "logFile",
+    "capabilities",
+    "runtimeConfig",
+    "args",
+    "prevResult",
+)
 
 
 class Configuration(NamedTuple):
@@ -41,6 +73,7 @@ def parse(call: Call) -> Configuration:
     Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and what is right.
     """
     fields = call.fields
+    _configure_log(fields)
     device_id = _device_id(call)
     call.refuse_unknown_arguments(_KNOWN_ARGUMENTS)
     wanted = Configuration(
@@ -61,10 +94,23 @@ def parse(call: Call) -> Configuration:
 
 def state_directory(fields: Fields) -> str:
     """Return the directory of the attachment records: all that DEL and GC must know in advance."""
-    path = fields.text("dataDir") or DEFAULT_STATE_DIRECTORY
-    if not path.startswith("/") or "\0" in path:
-        raise fields.fault("dataDir", "an absolute path")
-    return path
+    return _path(fields, "dataDir") or DEFAULT_STATE_DIRECTORY
+
+
+def _path(fields: Fields, key: str) -> str | None:
+    path = fields.text(key)
+    if path and (not path.startswith("/") or "\0" in path or len(path) > _LONGEST_PATH):
+        raise fields.fault(key, "an absolute path")
+    return path or None
+
+
+def _configure_log(fields: Fields) -> None:
+    log.configure(fields.choice("logLevel", log.LEVELS), _path(fields, "logFile"))
+    known = {key.lower().replace("_", ""): key for key in KEYS}
+    for key in fields.values:
+        meant = known.get(key.lower().replace("_", ""), key)
+        if meant != key and key not in KEYS:
+            log.write("warning", f"unknown key {key} is ignored: did you mean {meant}?")
 
 
 def _device_id(call: Call) -> str | None:

@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-from sriov_cni.cni import errors
+from sriov_cni.cni import errors, log
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain.configuration import Configuration
@@ -90,6 +90,7 @@ def _claim(
     if holder is not None and (link is not None or _pod_is_gone(holder)):
         if problems := take_down(registry, host, holder, call):
             return _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
+        log.write("warning", f"{function} was lost by {_name(holder)} without a DEL: restored it")
         holder, link = None, find_on_host(host, function.address)
     if holder is not None:
         return _Obstacle(errors.TRY_AGAIN_LATER, f"belongs to {_name(holder)} until its DEL")

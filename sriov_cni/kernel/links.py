@@ -14,7 +14,7 @@ from sriov_cni.kernel.netlink import KernelError, Message, Socket
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWLINKPROP, _RTM_DELLINKPROP = 108, 109
 _NLM_F_EXCL, _NLM_F_CREATE, _NLM_F_APPEND = 0x200, 0x400, 0x800
-_IFF_UP = 0x1
+_IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 ETHERNET, INFINIBAND = 1, 32  # include/uapi/linux/if_arp.h
 _RTEXT_FILTER_SKIP_STATS = 0x8
 
@@ -32,6 +32,7 @@ class Link(NamedTuple):
     mac: str
     mtu: int
     up: bool
+    carrier: bool
     kind: int
     parent: str = ""
     master: int | None = None
@@ -135,6 +136,7 @@ def _link(answer: Message) -> Link:
         mac=answer.get_attr("IFLA_ADDRESS") or "",
         mtu=answer.get_attr("IFLA_MTU"),
         up=bool(answer["flags"] & _IFF_UP),
+        carrier=bool(answer["flags"] & _IFF_LOWER_UP),
         kind=answer["ifi_type"],
         parent=answer.get_attr("IFLA_PARENT_DEV_NAME") or "",
         master=answer.get_attr("IFLA_MASTER"),

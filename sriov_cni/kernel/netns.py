@@ -35,7 +35,7 @@ def pod_at(path: str) -> Iterator[Pod]:
     """
     namespace = _open(path)
     try:
-        with _inside(namespace):
+        with inside(namespace):
             sock = Socket()
         try:
             yield Pod(namespace, sock)
@@ -70,7 +70,7 @@ def prepare_ipv6(pod: Pod, netdev: str) -> None:
     Runtimes disable IPv6 in the namespaces of single-stack clusters; optimistic duplicate address
     detection (RFC 4429) is off by default. Documentation/networking/ip-sysctl.rst.
     """
-    with _inside(pod.namespace):
+    with inside(pod.namespace):
         for setting, value in (("disable_ipv6", "0"), ("optimistic_dad", "1")):
             path = f"/proc/sys/net/ipv6/conf/{netdev}/{setting}"
             try:
@@ -108,7 +108,7 @@ def _fault(fd: int) -> str | None:
 
 
 @contextmanager
-def _inside(namespace: int) -> Iterator[None]:
+def inside(namespace: int) -> Iterator[None]:
     """Have this thread in another network namespace for the length of a with-statement."""
     with own_namespace() as own:
         _enter(namespace)

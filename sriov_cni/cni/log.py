@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log: lines for operators on stderr, or in the file that the configuration names.
+
+A plugin that does what it was asked is silent; the log is for what deserves attention.
+"""
+
+import os
+import sys
+import time
+
+LEVELS = ("panic", "fatal", "error", "warning", "info", "debug")  # the established Go plugin's
+_level, _path = "info", ""
+
+
+def configure(level: str | None, path: str | None) -> None:
+    """Set the level (one of LEVELS, default info) and the file (default stderr)."""
+    global _level, _path  # one process serves one call, so there is one log
+    _level, _path = level or "info", path or ""
+
+
+def write(level: str, text: str) -> None:
+    """Write one line; what would make it two, or steer a terminal, is escaped."""
+    if LEVELS.index(level) > LEVELS.index(_level):
+        return
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = f"{stamp} {level} {os.path.basename(sys.argv[0])}[{os.getpid()}]: {clean}\n"
+    data = line.encode(errors="backslashreplace")
+    try:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(_path, flags, 0o600)
+    except OSError:
+        fd = os.dup(2)  # no file configured, or none that can be written
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)

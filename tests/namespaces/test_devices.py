@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions named by PCI address, VFs for user space, and PFs themselves."""
+
+import os
+import shutil
+
+import pytest
+
+from tests.namespaces.node import Node
+from tests.namespaces.test_add import L2
+from tests.plugin import Document
+
+DEVICE: Document = {"cniVersion": "1.1.0", "name": "devices", "type": "sriov"}
+POOL: Document = {"type": "fixipam", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5"}
+
+
+def bind_to_userspace(node: Node, vf: int, driver: str = "vfio-pci") -> None:
+    """Have a VF's driver give it no network device."""
+    device = f"/sys/bus/pci/devices/0000:01:10.{vf}"
+    shutil.rmtree(node.path(f"{device}/net"))
+    node.link(f"{device}/driver", f"/drivers/{driver}")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"deviceID": "0000:01:10.2"},
+        {"pciBusID": "0000:01:10.2"},
+        {"deviceID": "0000:01:10.2", "master": "eth1", "vf": 2},
+        {"deviceID": "0000:01:10.0", "runtimeConfig": {"deviceID": "0000:01:10.2"}},
+    ],
+)
+def test_a_vf_is_found_by_its_pci_address(node: Node, pod: str, config: Document) -> None:
+    before = node.state()
+    outcome = node.sriov("ADD", DEVICE | config, netns=pod)
+    assert outcome.document["interfaces"][0]["pciID"] == "0000:01:10.2"
+    checked = DEVICE | config | {"prevResult": outcome.document}
+    assert node.sriov("CHECK", checked, netns=pod).status == 0
+    assert node.sriov("DEL", DEVICE | config, netns=pod).status == 0
+    assert node.state() == before
+
+
+def test_the_pf_may_have_representors_beside_its_own_device(node: Node, pod: str) -> None:
+    node.run("ip", "link", "add", "arep", "type", "veth", "peer", "name", "arep-p")
+    node.write("/sys/class/net/arep/phys_port_name", "pf0vf1\n")
+    os.makedirs(node.path("/sys/bus/pci/devices/0000:01:00.0/net/arep"))
+    assert node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.2"}, netns=pod).status == 0
+    (name,) = node.files("/var/lib/cni/sriov")
+    assert '"pf":"eth1"' in node.read(f"/var/lib/cni/sriov/{name}")
+
+
+def test_the_pf_may_be_a_member_of_a_bond(node: Node, pod: str) -> None:
+    node.run("ip", "link", "add", "br0", "type", "bridge")
+    node.run("ip", "link", "set", "eth1", "master", "br0")
+    assert node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.2"}, netns=pod).status == 0
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci", "uio_pci_generic", "igb_uio"])
+def test_a_userspace_vf_stays_and_is_reported_with_its_addresses(
+    node: Node, pod: str, driver: str
+) -> None:
+    bind_to_userspace(node, 1, driver)
+    before = node.state()
+    config = DEVICE | {"deviceID": "0000:01:10.1", "ipam": POOL}
+    outcome = node.sriov("ADD", config, netns=pod)
+    assert outcome.document["interfaces"] == [
+        {"name": "net1", "sandbox": pod, "pciID": "0000:01:10.1"}
+    ]
+    assert outcome.document["ips"] == [{"address": "10.1.0.5/24", "interface": 0}]
+    assert [link["ifname"] for link in node.ip("-n", "pod", "link")] == ["lo"]
+    checked = config | {"prevResult": outcome.document}
+    assert node.sriov("CHECK", checked, netns=pod).status == 0
+    second = node.sriov("ADD", config, container="other", netns=node.add_pod("other"))
+    assert second.code == 11
+    assert node.sriov("DEL", config, netns=pod).status == 0
+    assert node.state() == before
+
+
+def test_a_userspace_vf_of_a_dead_pod_is_free_for_the_next(node: Node, pod: str) -> None:
+    bind_to_userspace(node, 1)
+    config = DEVICE | {"deviceID": "0000:01:10.1", "ipam": POOL}
+    assert node.sriov("ADD", config, netns=pod).status == 0
+    node.run("ip", "netns", "delete", "pod")
+    outcome = node.sriov("ADD", config, container="next", netns=node.add_pod("next"))
+    assert outcome.document["ips"][0]["address"] == "10.1.0.5/24"
+    assert node.state()["records"] == ["0000:01:10.1,next,net1"]
+    assert "lost by interface net1 of container pod" in outcome.stderr
+
+
+def test_a_userspace_vf_has_no_mtu(node: Node, pod: str) -> None:
+    bind_to_userspace(node, 1)
+    before = node.state()
+    outcome = node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.1", "mtu": 1400}, netns=pod)
+    assert outcome.code == 103
+    assert "remove mtu" in outcome.said
+    assert node.state() == before
+
+
+def test_the_first_free_vf_is_never_a_userspace_one(node: Node, pod: str) -> None:
+    bind_to_userspace(node, 0)
+    outcome = node.sriov("ADD", L2, netns=pod)
+    assert outcome.document["interfaces"][0]["pciID"] == "0000:01:10.1"
+
+
+def test_a_vf_without_a_driver_says_so(node: Node, pod: str) -> None:
+    bind_to_userspace(node, 1)
+    os.unlink(node.path("/sys/bus/pci/devices/0000:01:10.1/driver"))
+    outcome = node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.1"}, netns=pod)
+    assert outcome.code == 102
+    assert "bound to no driver" in outcome.said
+
+
+def test_a_pf_itself_moves_and_comes_back(node: Node, pod: str) -> None:
+    before = node.state()
+    config = L2 | {"pfOnly": True, "mtu": 1400}
+    outcome = node.sriov("ADD", config, netns=pod)
+    assert outcome.document["interfaces"][0]["pciID"] == "0000:01:00.0"
+    assert outcome.document["interfaces"][0]["mtu"] == 1400
+    checked = config | {"prevResult": outcome.document}
+    assert node.sriov("CHECK", checked, netns=pod).status == 0
+    assert node.sriov("DEL", config, netns=pod).status == 0
+    assert node.state() == before
+
+
+def test_a_pf_whose_vfs_are_in_use_stays(node: Node, pod: str) -> None:
+    assert node.sriov("ADD", L2, netns=pod, args="VF=1").status == 0
+    outcome = node.sriov("ADD", L2 | {"pfOnly": True}, netns=pod, ifname="net2")
+    assert outcome.code == 102
+    assert "VFs that pods use: 0000:01:10.1" in outcome.said
+
+
+def test_a_device_that_is_not_ethernet_is_refused(node: Node, pod: str) -> None:
+    net = node.path("/sys/bus/pci/devices/0000:01:10.1/net")
+    os.rename(f"{net}/eth1v1", f"{net}/lo")  # the loopback device stands in for InfiniBand
+    outcome = node.sriov("ADD", L2, netns=pod, args="VF=1")
+    assert outcome.code == 7
+    assert "no Ethernet device" in outcome.said
