@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Announcing a pod's addresses: at once, and again when the VF's carrier comes.
+"""Announcing a pod's addresses: at once where that works, later where it does not yet.
 
-A VF has no carrier for seconds after it comes up, and what is sent until then is lost. ADD does
-not wait for that: a child process does, for a limited time, and holds nothing of the pod's
-meanwhile, so that neither a DEL nor the end of the pod has to wait for it.
+A VF has no carrier for seconds after it comes up, and what is sent until then is lost. An IPv6
+address must not be announced before duplicate address detection is done (RFC 4862, 5.4): a card
+that reflects its own multicasts would make it fail. ADD waits for neither: a child process does,
+for a limited time, and holds nothing of the pod's meanwhile, so that neither a DEL nor the end of
+the pod has to wait for it.
 """
 
 import os
@@ -11,7 +13,7 @@ import time
 
 from sriov_cni.cni import log
 from sriov_cni.cni.result import Ip
-from sriov_cni.kernel import links, neighbours, netns
+from sriov_cni.kernel import links, neighbours, netns, routing
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netlink import KernelError
 from sriov_cni.kernel.netns import Pod
@@ -19,22 +21,33 @@ from sriov_cni.kernel.netns import Pod
 _PATIENCE = 10.0  # seconds
 _PAUSE = 0.2  # seconds between two looks
 
+Addresses = frozenset[tuple[int, str]]  # IP version and address
+
 
 def announce(path: str, pod: Pod, link: Link, ips: tuple[Ip, ...]) -> None:
     """Tell the neighbours of the pod at `path` about its addresses, as far as that can be done."""
-    addresses = [(ip.address.version, str(ip.address.ip)) for ip in ips]
-    if not addresses:
-        return
+    addresses = frozenset((ip.address.version, str(ip.address.ip)) for ip in ips)
     try:
-        neighbours.announce(pod, link, addresses)
+        later = addresses - _announce_ready(pod, link, addresses)
     except KernelError as error:
         log.write("warning", str(error))
-    if not link.carrier and os.fork() == 0:
+        return
+    if later and os.fork() == 0:
         try:
             _detach()
-            _announce_with_carrier(path, link, addresses)
+            _announce_later(path, link, later)
         finally:
             os._exit(0)
+
+
+def _announce_ready(pod: Pod, link: Link, addresses: Addresses) -> Addresses:
+    """Announce the addresses that neighbours may hear of now, and return them."""
+    if not link.carrier or not addresses:
+        return frozenset()
+    tentative = {a.address for a in routing.addresses(pod.socket, link.ifindex) if a.tentative}
+    ready = frozenset(address for address in addresses if address[1] not in tentative)
+    neighbours.announce(pod, link, sorted(ready))
+    return ready
 
 
 def _detach() -> None:
@@ -45,18 +58,16 @@ def _detach() -> None:
         os.open(os.devnull, os.O_RDWR)
 
 
-def _announce_with_carrier(path: str, link: Link, addresses: list[tuple[int, str]]) -> None:
+def _announce_later(path: str, link: Link, addresses: Addresses) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
+    while addresses and time.monotonic() < deadline:
         time.sleep(_PAUSE)
         try:
-            # opened anew each time: an open namespace outlives its pod, and the VF in it is lost
+            # opened anew each time: held open, a namespace outlives its pod and keeps the VF
             with netns.pod_at(path) as pod:
                 now = links.get(pod.socket, link.ifindex)
                 if now is None or now.mac != link.mac:
                     return  # the VF went home, or the pod is another one
-                if now.carrier:
-                    neighbours.announce(pod, now, addresses)
-                    return
+                addresses -= _announce_ready(pod, now, addresses)
         except (netns.NotANamespaceError, KernelError):
             return

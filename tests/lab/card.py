@@ -59,6 +59,14 @@ def pod_link(pod: str, name: str = "net1") -> Any:
     return link
 
 
+def wait_for_carrier(pod: str, patience: float) -> None:
+    """Wait until a pod's interface has carrier, which takes a VF 2 to 8 s."""
+    deadline = time.monotonic() + patience
+    while "LOWER_UP" not in pod_link(pod)["flags"]:
+        assert time.monotonic() < deadline, f"{pod} gets no carrier"
+        time.sleep(0.1)
+
+
 def files(directory: str) -> list[str]:
     """Return the names of the files below a directory; the lock file holds nothing."""
     found = (names for _, _, names in os.walk(directory))
@@ -91,7 +99,7 @@ def add_pod(name: str) -> str:
 
 
 def reaches(pod: str, address: str, patience: float) -> bool:
-    """Tell whether a pod gets an answer from an address; carrier takes a VF 2 to 8 s to come."""
+    """Tell whether a pod gets an answer from an address."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         said = run("ip", "netns", "exec", pod, "ping", "-c1", "-W1", address, check=False)

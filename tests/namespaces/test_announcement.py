@@ -33,6 +33,12 @@ def learned(node: Node, patience: float) -> bool:
     return False
 
 
+def dad_failed(node: Node) -> bool:
+    """Tell whether one of the pod's addresses was found to be a duplicate."""
+    (link,) = node.ip("-n", "pod", "addr", "show", "net1")
+    return any(address.get("dadfailed") for address in link["addr_info"])
+
+
 def processes_of(container: str) -> list[str]:
     """Return the processes that serve, or go on after, a container's call."""
     found = []
@@ -49,7 +55,14 @@ def processes_of(container: str) -> list[str]:
 def test_neighbours_learn_at_once_where_there_is_carrier(node: Node, pod: str) -> None:
     node.run("sh", "-c", prepare_neighbour(node))
     assert node.sriov("ADD", DUAL_STACK, netns=pod).status == 0
-    assert learned(node, patience=2)
+    assert learned(node, patience=5)
+    assert not dad_failed(node)
+
+
+def test_an_ipv4_address_with_carrier_needs_nobody_to_wait(node: Node, pod: str) -> None:
+    node.run("sh", "-c", prepare_neighbour(node))
+    ipam = {"type": "fixipam", "subnet": "10.1.0.0/24"}
+    assert node.sriov("ADD", L2 | {"ipam": ipam}, netns=pod, args="IP=10.1.0.5").status == 0
     assert processes_of("pod") == []
 
 
@@ -59,6 +72,7 @@ def test_neighbours_learn_when_carrier_comes_later(node: Node, pod: str) -> None
     assert len(processes_of("later")) == 1
     node.run("sh", "-c", gain_carrier)
     assert learned(node, patience=5)
+    assert not dad_failed(node)
     wait_until_none_is_left("later", 1)
 
 
