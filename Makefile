@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 # Debian suites whose kernels the lab runs: bookworm (Linux 6.1), bookworm-backports (6.12).
-LAB_KERNELS ?= bookworm
+LAB_KERNELS ?= bookworm bookworm-backports
 DESTDIR ?=
 BINDIR ?= /opt/cni/bin
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import textwrap
 
 import pytest
 
@@ -27,23 +28,42 @@ def blocks(language: str) -> list[str]:
     return [block for path in DOCUMENTS for block in pattern.findall(text(path))]
 
 
-@pytest.mark.parametrize("example", [*blocks("json"), text("conf/10-sriov.conf.example")])
+def embedded() -> list[str]:
+    """Return the configurations within NetworkAttachmentDefinitions."""
+    return [textwrap.dedent(block.partition("config: |\n")[2]) for block in blocks("yaml")]
+
+
+EXAMPLES = [*blocks("json"), *embedded(), text("conf/10-sriov.conf.example")]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_is_a_configuration_that_is_accepted(example: str) -> None:
     config = json.loads(example)
-    subnets = [config["ipam"], *config["ipam"].get("ranges", [])]
-    address = next(str(s["subnet"]).replace(".0/", ".9/") for s in subnets if "subnet" in s)
+    ipam = config.get("ipam", {})
+    subnets = [ipam, *ipam.get("ranges", [])] if ipam.get("type") == "fixipam" else []
+    addresses = [s["subnet"].replace(".0/", ".9/") for s in subnets if "subnet" in s]
     call = Call(
         command="ADD",
         attachment=Attachment("container", "net1", "/run/netns/pod"),
-        arguments=f"IP={address}",
+        arguments=f"IP={addresses[0]}" if addresses else "",
         path="/opt/cni/bin",
         network=config["name"],
         version=config["cniVersion"],
         config=config,
     )
-    fixipam.validate(call)
+    if subnets:
+        fixipam.validate(call)
     if config["type"] == "sriov":
-        assert configuration.parse(call).master == config["master"]
+        handed_over = (
+            {"runtimeConfig": {"deviceID": "0000:3b:02.1"}} if "master" not in config else {}
+        )
+        wanted = configuration.parse(call._replace(config=config | handed_over))
+        assert wanted.master or wanted.device_id
+
+
+@pytest.mark.parametrize("key", configuration.KEYS)
+def test_the_reference_has_every_key(key: str) -> None:
+    assert re.search(rf"^\|[^|]*`{key}`", text("docs/configuration.md"), re.M)
 
 
 def test_the_readme_shows_the_example_configuration() -> None:
