@@ -9,12 +9,14 @@ read them with ls.
 
 import errno
 import os
+from contextlib import suppress
 from typing import NamedTuple
 
-from sriov_cni.cni import document, errors
+from sriov_cni.cni import document, errors, log
 from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.document import JsonObject
 from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.names import is_pci_address
 from sriov_cni.domain.function import Function
 from sriov_cni.kernel import sysfs
 from sriov_cni.kernel.vfs import VfAttributes
@@ -132,14 +134,14 @@ class Registry:
 
     def find(self, attachment: Attachment) -> Record | None:
         """Return the record of an attachment, None if it has none."""
-        for name in self._directory.names():
+        for name in self._names():
             if name.partition(",")[2] == f"{attachment.container_id},{attachment.ifname}":
                 return self._read(name)
         return None
 
     def holder(self, address: str) -> Record | None:
         """Return the record that claims a VF in this boot, None if the VF is nobody's."""
-        for name in self._directory.names():
+        for name in self._names():
             if name.startswith(f"{address},"):
                 record = self._read(name)
                 if record is not None and record.boot == self.boot:
@@ -148,12 +150,12 @@ class Registry:
 
     def attachments_of(self, network: str) -> list[Attachment]:
         """Return the attachments that have a record in a network."""
-        records = (self._read(name) for name in self._directory.names() if name != _LOCK_FILE)
+        records = (self._read(name) for name in self._names())
         return [r.attachment for r in records if r is not None and r.network == network]
 
     def claimed_addresses(self) -> frozenset[str]:
         """Return the PCI addresses that records name, those of earlier boots included."""
-        return frozenset(name.partition(",")[0] for name in self._directory.names())
+        return frozenset(name.partition(",")[0] for name in self._names())
 
     def write(self, record: Record) -> None:
         """Make a record durable; raise CniError (104) if the directory cannot take it."""
@@ -174,15 +176,30 @@ class Registry:
         self._directory.remove(_file_name(record))
         self._directory.remove(_file_name(record, _RETURNED))
 
-    def _read(self, name: str) -> Record | None:
+    def _names(self) -> list[str]:
+        """Return the names of records; the Go plugin keeps files of its own in this directory."""
         try:
-            return _decode(self._directory.read(name))
+            return [name for name in self._directory.names() if _is_record_name(name)]
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _read(self, name: str) -> Record | None:
+        """Return a record; one that is damaged is set aside, so that it concerns nobody else."""
+        try:
+            record = _decode(self._directory.read(name))
+            if name in (_file_name(record), _file_name(record, _RETURNED)):
+                return record
+            fault = "it is another attachment's"
         except FileNotFoundError:  # released between listing and reading
             return None
-        except (CniError, KeyError, TypeError, ValueError) as error:
-            raise CniError(
-                errors.STATE_UNUSABLE, "damaged record", f"{self._path}/{name}: {error}"
-            ) from None
+        except OSError as error:
+            raise self._unusable(error) from None
+        except (CniError, KeyError, TypeError, ValueError, AttributeError) as error:
+            fault = str(error)
+        log.write("error", f"record {self._path}/{name} is damaged, set aside: {fault}")
+        with suppress(OSError):
+            self._directory.rename(name, f"damaged-{name}")
+        return None
 
     def _unusable(self, error: OSError) -> CniError:
         reason = os.strerror(error.errno or errno.EIO)
@@ -191,6 +208,11 @@ class Registry:
             "state directory unusable",
             f"{self._path}: {reason}; make it a writable directory or set dataDir",
         )
+
+
+def _is_record_name(name: str) -> bool:
+    claim, *attachment = name.split(",", 2)
+    return len(attachment) == 2 and (claim == _RETURNED or is_pci_address(claim))
 
 
 def _file_name(record: Record, claim: str = "") -> str:
