@@ -42,25 +42,37 @@ def apply(
 ) -> None:
     """Give the function, still on the host, the wanted attributes, MAC and MTU.
 
-    Undone by `restore`. Raises KernelError with the driver's refusal, CniError (103) where there
-    is nobody to set an attribute, or the driver accepts it but does not do it.
+    Undone by `restore`. Raises CniError (103) where there is nobody to set an attribute, or the
+    driver refuses it, or accepts it but does not do it.
     """
     before = record.before.attributes
     admin = administrator(record.function) if before is not None else None
     _refuse_impossible(record, link, wanted, mtu)
     if link is not None and link.up:
         links.set_up(host, link, False)
-    if admin is not None and before is not None:
-        for change in _changes(host, admin, before, wanted):
-            change()
-    if wanted.mac is not None:
-        mac.give(host, admin, link, wanted.mac)
-    elif link is not None and before is not None and before.mac == vfs.NO_MAC:
-        mac.register(host, link)
-    if link is not None and mtu is not None and mtu != link.mtu:
-        links.set_mtu(host, link, mtu)
+    try:
+        if admin is not None and before is not None:
+            for change in _changes(host, admin, before, wanted):
+                change()
+        if wanted.mac is not None:
+            mac.give(host, admin, link, wanted.mac)
+        elif link is not None and before is not None and before.mac == vfs.NO_MAC:
+            mac.register(host, link)
+        if link is not None and mtu is not None and mtu != link.mtu:
+            links.set_mtu(host, link, mtu)
+    except KernelError as error:
+        raise CniError(
+            errors.REFUSED_BY_KERNEL, f"{_drivers(record.function)} refused", str(error)
+        ) from None
     if admin is not None and wanted != VfAttributes():
         _verify(host, admin, wanted)
+
+
+def _drivers(function: Function) -> str:
+    """Name the drivers that a refusal may come from: the function's and its PF's."""
+    addresses = (function.address, sysfs.pf_address(function.address))
+    names = (sysfs.driver(address) for address in addresses if address is not None)
+    return "driver " + " or ".join(dict.fromkeys(name for name in names if name))
 
 
 def _refuse_impossible(

@@ -73,6 +73,20 @@ def test_all_attributes_the_card_takes_are_set_and_restored(
     assert sriov("DEL", config, netns=pod).status == 0
 
 
+def test_a_vlan_that_was_there_before_stays_unless_another_is_asked_for(
+    sriov: Plugin, pods: Callable[[str], str]
+) -> None:
+    run("ip", "link", "set", "eth0", "vf", "2", "vlan", "50")
+    pod = pods("pod")
+    for request, expected in (("", 50), (";VLAN=0", 0), (";VLAN=60", 60)):
+        args = f"VF=2;IP=10.7.0.9{request}"
+        assert sriov("ADD", network("eth0"), netns=pod, args=args).status == 0
+        assert card.vlan("eth0", 2) == expected
+        assert sriov("DEL", network("eth0"), netns=pod).status == 0
+        assert card.vlan("eth0", 2) == 50
+    run("ip", "link", "set", "eth0", "vf", "2", "vlan", "0")
+
+
 def test_a_vf_whose_pod_died_is_restored_by_a_late_del(
     sriov: Plugin, pods: Callable[[str], str]
 ) -> None:
