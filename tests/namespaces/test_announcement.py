@@ -39,6 +39,11 @@ def dad_failed(node: Node) -> bool:
     return any(address.get("dadfailed") for address in link["addr_info"])
 
 
+def unique(name: str) -> str:
+    """Return a container's ID that no other test run on this machine uses."""
+    return f"{name}-{os.getpid()}"
+
+
 def processes_of(container: str) -> list[str]:
     """Return the processes that serve, or go on after, a container's call."""
     found = []
@@ -62,37 +67,41 @@ def test_neighbours_learn_at_once_where_there_is_carrier(node: Node, pod: str) -
 def test_an_ipv4_address_with_carrier_needs_nobody_to_wait(node: Node, pod: str) -> None:
     node.run("sh", "-c", prepare_neighbour(node))
     ipam = {"type": "fixipam", "subnet": "10.1.0.0/24"}
-    assert node.sriov("ADD", L2 | {"ipam": ipam}, netns=pod, args="IP=10.1.0.5").status == 0
-    assert processes_of("pod") == []
+    attached = {"container": unique("ready"), "netns": pod, "args": "IP=10.1.0.5"}
+    assert node.sriov("ADD", L2 | {"ipam": ipam}, **attached).status == 0
+    assert processes_of(attached["container"]) == []
 
 
 def test_neighbours_learn_when_carrier_comes_later(node: Node, pod: str) -> None:
     gain_carrier = prepare_neighbour(node)
-    assert node.sriov("ADD", DUAL_STACK, netns=pod, container="later").status == 0
-    assert len(processes_of("later")) == 1
+    container = unique("later")
+    assert node.sriov("ADD", DUAL_STACK, netns=pod, container=container).status == 0
+    assert len(processes_of(container)) == 1
     node.run("sh", "-c", gain_carrier)
     assert learned(node, patience=5)
     assert not dad_failed(node)
-    wait_until_none_is_left("later", 1)
+    wait_until_none_is_left(container, 1)
 
 
 @pytest.mark.parametrize("end", ["ip netns delete pod", "ip -n pod link set net1 name eth9"])
 def test_nothing_waits_any_longer_than_it_may(node: Node, pod: str, end: str) -> None:
-    container = f"end{len(end)}"
+    container = unique("end")
     assert node.sriov("ADD", DUAL_STACK, netns=pod, container=container).status == 0
     node.run(*end.split())
     wait_until_none_is_left(container, 1 if "delete" in end else 12)
 
 
 def test_nothing_waits_for_a_vf_that_was_given_back(node: Node, pod: str) -> None:
-    assert node.sriov("ADD", DUAL_STACK, netns=pod, container="back").status == 0
-    assert node.sriov("DEL", DUAL_STACK, container="back").status == 0
-    wait_until_none_is_left("back", 1)
+    container = unique("back")
+    assert node.sriov("ADD", DUAL_STACK, netns=pod, container=container).status == 0
+    assert node.sriov("DEL", DUAL_STACK, container=container).status == 0
+    wait_until_none_is_left(container, 1)
 
 
 def test_nothing_waits_where_there_is_no_address(node: Node, pod: str) -> None:
-    assert node.sriov("ADD", L2, netns=pod, container="bare").status == 0
-    assert processes_of("bare") == []
+    container = unique("bare")
+    assert node.sriov("ADD", L2, netns=pod, container=container).status == 0
+    assert processes_of(container) == []
 
 
 def wait_until_none_is_left(container: str, patience: float) -> None:
