@@ -32,6 +32,8 @@ def parse_network(text: str) -> IPNetwork:
 
 def parse_mac(text: str) -> str:
     """Return an Ethernet unicast address as xx:xx:xx:xx:xx:xx; raise ValueError if it is none."""
+    if text.count(".") == 2 and len(text) == 14:  # 66d8.0277.aaaa
+        text = ":".join(f"{part[:2]}:{part[2:]}" for part in text.split("."))
     octets = text.lower().replace("-", ":").split(":")
     if len(octets) != 6 or not all(len(o) == 2 and _is_hexadecimal(o) for o in octets):
         raise ValueError(f"{text!r:.80} is not a MAC address of the form 66:d8:02:77:aa:aa")

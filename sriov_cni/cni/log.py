@@ -8,14 +8,14 @@ import os
 import sys
 import time
 
-LEVELS = ("panic", "fatal", "error", "warning", "info", "debug")  # the established Go plugin's
+LEVELS = ("panic", "error", "warning", "info", "debug", "verbose")  # the Go plugin's
 _level, _path = "info", ""
 
 
-def configure(level: str | None, path: str | None) -> None:
-    """Set the level (one of LEVELS, default info) and the file (default stderr)."""
+def configure(level: str, path: str | None) -> None:
+    """Set the level (one of LEVELS) and the file (default stderr)."""
     global _level, _path  # one process serves one call, so there is one log
-    _level, _path = level or "info", path or ""
+    _level, _path = level, path or ""
 
 
 def write(level: str, text: str) -> None:

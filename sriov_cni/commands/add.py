@@ -47,7 +47,7 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> tuple[Interface, Res
     try:
         vf.apply(host, record, selected.link, wanted.attributes, wanted.mtu)
         if selected.link is None:
-            made = Interface(ifname, wanted.attributes.mac or "", call.attachment.netns)
+            made = Interface(ifname, vf.administrative_mac(host, record), call.attachment.netns)
             ipam = addressing.add(call)
         else:
             link = vf.hand_over(host, record, selected.link, pod)

@@ -4,8 +4,9 @@
 from collections.abc import Callable
 
 from ipam import commands as fixipam
-from sriov_cni.cni import delegation
+from sriov_cni.cni import delegation, errors
 from sriov_cni.cni.call import Call
+from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Result
 
 _BUILT_IN = "fixipam"
@@ -22,7 +23,14 @@ def validate(call: Call) -> None:
 
 def add(call: Call) -> Result:
     """Return the addresses and routes for the attachment; empty without IPAM."""
-    return _delegate(call, fixipam.add) or Result()
+    result = _delegate(call, fixipam.add)
+    if result is not None and not result.ips:
+        raise CniError(
+            errors.ADDRESS_REFUSED,
+            "IPAM gave no address",
+            f"the IPAM plugin {_plugin(call)} succeeded without one",
+        )
+    return result or Result()
 
 
 def delete(call: Call) -> None:
@@ -55,7 +63,7 @@ def _delegate(call: Call, built_in: Callable[[Call], Result | None]) -> Result |
 def _plugin(call: Call) -> str | None:
     """Return the type of the IPAM plugin, None if there is none."""
     ipam = call.fields.object("ipam")
-    if ipam is None or not ipam.values:
+    if ipam is None or not ipam.values or ipam.values == {"type": ""}:
         return None
     plugin = ipam.text("type")
     if not plugin:

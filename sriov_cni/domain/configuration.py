@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sriov_cni.cni import log
 from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.cni.call import Call
-from sriov_cni.cni.document import Fields
+from sriov_cni.cni.document import Fields, JsonObject
 from sriov_cni.cni.names import interface_name_fault, is_pci_address
 from sriov_cni.cni.result import Dns, parse_dns
 from sriov_cni.kernel.vfs import VfAttributes
@@ -72,8 +72,9 @@ def parse(call: Call) -> Configuration:
 
     Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and what is right.
     """
+    _configure_log(call.fields)
+    call = call._replace(config=_in_known_case(call.config))
     fields = call.fields
-    _configure_log(fields)
     device_id = _device_id(call)
     call.refuse_unknown_arguments(_KNOWN_ARGUMENTS)
     wanted = Configuration(
@@ -104,13 +105,27 @@ def _path(fields: Fields, key: str) -> str | None:
     return path or None
 
 
+def _in_known_case(config: JsonObject) -> JsonObject:
+    """Return the configuration with `vlanQos` and the like taken for the keys they differ from.
+
+    The established Go plugin reads keys in any case; a VLAN must not get lost over that.
+    """
+    known = {key.lower(): key for key in KEYS}
+    meant = {}
+    for key in config:
+        right = known.get(key.lower(), key)
+        if right != key and right not in config:
+            log.write("warning", f"key {key} is taken for {right}: correct its spelling")
+            meant[right] = config[key]
+    return {**config, **meant}
+
+
 def _configure_log(fields: Fields) -> None:
-    log.configure(fields.choice("logLevel", log.LEVELS), _path(fields, "logFile"))
-    known = {key.lower().replace("_", ""): key for key in KEYS}
-    for key in fields.values:
-        meant = known.get(key.lower().replace("_", ""), key)
-        if meant != key and key not in KEYS:
-            log.write("warning", f"unknown key {key} is ignored: did you mean {meant}?")
+    level = (fields.text("logLevel") or "info").lower()
+    path = _path(fields, "logFile")
+    if level not in log.LEVELS:
+        raise fields.fault("logLevel", f"one of {', '.join(log.LEVELS)}")
+    log.configure(level, path)
 
 
 def _device_id(call: Call) -> str | None:
@@ -138,8 +153,9 @@ def _attributes(call: Call) -> VfAttributes:
     holder = call.strongest("vlan")
     vlan = holder.integer("vlan", 0, 4094)
     qos = fields.integer("vlanQoS", 0, 7)
-    proto = fields.choice("vlanProto", ("802.1q", "802.1Q", "802.1ad", "802.1AD"))
-    proto = proto.lower() if proto else None
+    proto = (fields.text("vlanProto") or "").lower() or None
+    if proto not in (None, "802.1q", "802.1ad"):
+        raise fields.fault("vlanProto", '"802.1q" or "802.1ad"')
     if not vlan and qos:
         raise fields.fault("vlanQoS", "0 or absent where no vlan from 1 to 4094 is asked for")
     if not vlan and proto == "802.1ad":

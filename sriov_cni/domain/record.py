@@ -153,6 +153,16 @@ class Registry:
         records = (self._read(name) for name in self._names())
         return [r.attachment for r in records if r is not None and r.network == network]
 
+    def predecessors_pod(self, address: str) -> str:
+        """Return the network namespace that the established Go plugin gave a VF to, or "".
+
+        It keeps its state in the same directory by default: pci/<address> holds that path.
+        """
+        try:
+            return Directory(f"{self._path}/pci", create=False).read(address).decode().strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
     def claimed_addresses(self) -> frozenset[str]:
         """Return the PCI addresses that records name, those of earlier boots included."""
         return frozenset(name.partition(",")[0] for name in self._names())

@@ -96,6 +96,8 @@ def _claim(
         holder, link = None, find_on_host(host, function.address)
     if holder is not None:
         return _Obstacle(errors.TRY_AGAIN_LATER, f"belongs to {_name(holder)} until its DEL")
+    if link is None and netns.exists(registry.predecessors_pod(function.address)):
+        return _Obstacle(errors.TRY_AGAIN_LATER, "was given to a pod by another SR-IOV plugin")
     if link is None:
         return _without_device(function)
     return _host_use(registry, host, function, link) or Selected(function, link)
@@ -145,14 +147,16 @@ def _host_use(registry: Registry, host: Socket, function: Function, link: Link) 
             errors.DEVICE_IN_USE, f"({link.name}) belongs to a bond, bridge or team of the host"
         )
     for address in routing.addresses(host, link.ifindex):
-        if address.scope == routing.SCOPE_GLOBAL:
+        # An IPv6 address with a lifetime came by itself, from a router: nobody uses the device.
+        used = address.permanent or ":" not in address.address
+        if used and address.scope == routing.SCOPE_GLOBAL:
             return _Obstacle(
                 errors.DEVICE_IN_USE, f"({link.name}) carries the host's address {address.address}"
             )
     if function.vf is None and sysfs.num_vfs(link.name):
-        used = registry.claimed_addresses() & {vf.address for vf in vfs_of(link.name)}
-        if used:
+        taken = registry.claimed_addresses() & {vf.address for vf in vfs_of(link.name)}
+        if taken:
             return _Obstacle(
-                errors.DEVICE_IN_USE, f"({link.name}) has VFs that pods use: {', '.join(used)}"
+                errors.DEVICE_IN_USE, f"({link.name}) has VFs that pods use: {', '.join(taken)}"
             )
     return None

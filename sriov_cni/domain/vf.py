@@ -104,6 +104,14 @@ def _verify(host: Socket, admin: Administrator, wanted: VfAttributes) -> None:
         )
 
 
+def administrative_mac(host: Socket, record: Record) -> str:
+    """Return the MAC that the PF has set for a VF, empty if none."""
+    admin = administrator(record.function)
+    attributes = vfs.attributes(host, *admin) if admin is not None else None
+    mac_set = attributes.mac if attributes is not None else None
+    return mac_set if mac_set and mac_set != vfs.NO_MAC else ""
+
+
 def attribute_differences(now: VfAttributes, wanted: VfAttributes) -> list[str]:
     """Return a phrase for each wanted attribute that is another now; unknown ones are none."""
     return [

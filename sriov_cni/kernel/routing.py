@@ -15,7 +15,7 @@ from sriov_cni.kernel.netlink import Socket
 _RTM_NEWADDR, _RTM_GETADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 22, 24, 26
 _NLM_F_EXCL, _NLM_F_CREATE = 0x200, 0x400
 _IFA_F_OPTIMISTIC = 0x4  # RFC 4429: usable while duplicate address detection still runs
-_IFA_F_TENTATIVE = 0x40
+_IFA_F_TENTATIVE, _IFA_F_PERMANENT = 0x40, 0x80
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 4, 1, 4
 SCOPE_GLOBAL, SCOPE_LINK = 0, 253
@@ -24,13 +24,15 @@ SCOPE_GLOBAL, SCOPE_LINK = 0, 253
 class InterfaceAddress(NamedTuple):
     """An address with its prefix length and scope, as configured on a device.
 
-    `tentative`: duplicate address detection still runs, or has failed.
+    `tentative`: duplicate address detection still runs, or has failed. `permanent`: it has no
+    lifetime, as addresses have that router advertisements or DHCP gave.
     """
 
     address: str
     prefix_length: int
     scope: int = SCOPE_GLOBAL
     tentative: bool = False
+    permanent: bool = True
 
 
 class KernelRoute(NamedTuple):
@@ -76,6 +78,7 @@ def addresses(sock: Socket, link_index: int) -> list[InterfaceAddress]:
             answer["prefixlen"],
             answer["scope"],
             bool(answer["flags"] & _IFA_F_TENTATIVE),
+            bool(answer["flags"] & _IFA_F_PERMANENT),
         )
         for answer in sock.dump(_RTM_GETADDR, message, "listing addresses")
         if answer["index"] == link_index  # kernels before 4.20 list all devices'

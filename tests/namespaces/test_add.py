@@ -135,6 +135,13 @@ def test_a_vf_that_is_up_on_the_host_is_taken_and_given_back_up(node: Node, pod:
     assert node.state() == before
 
 
+def test_a_vf_that_only_a_router_gave_an_address_is_free(node: Node, pod: str) -> None:
+    lifetime = ("valid_lft", "900", "preferred_lft", "900")
+    node.run("ip", "addr", "add", "2001:db8::5/64", "dev", "eth1v0", *lifetime)
+    outcome = node.sriov("ADD", L2, netns=pod)
+    assert outcome.document["interfaces"][0]["pciID"] == "0000:01:10.0"
+
+
 def test_vfs_that_the_host_uses_are_passed_over(node: Node, pod: str) -> None:
     node.run("ip", "link", "add", "br0", "type", "bridge")
     node.run("ip", "link", "set", "eth1v0", "master", "br0")

@@ -47,17 +47,17 @@ def test_the_configurations_dns_is_the_results(node: Node, pod: str) -> None:
     assert node.sriov("ADD", L2 | {"dns": dns}, netns=pod).document["dns"] == dns
 
 
-def test_a_misspelt_key_is_worth_a_warning(node: Node, pod: str) -> None:
-    outcome = node.sriov("ADD", L2 | {"vlanQos": 3}, netns=pod)
+def test_a_key_in_another_case_is_taken_with_a_warning(node: Node, pod: str) -> None:
+    outcome = node.sriov("ADD", L2 | {"MTU": 1400}, netns=pod)
     assert outcome.status == 0
-    assert "unknown key vlanQos is ignored: did you mean vlanQoS?" in outcome.stderr
+    assert "key MTU is taken for mtu" in outcome.stderr
+    assert outcome.document["interfaces"][0]["mtu"] == 1400
 
 
-def test_a_log_file_takes_the_warnings_and_no_forged_lines(node: Node, pod: str) -> None:
+def test_a_log_file_takes_the_warnings_and_a_level_silences_them(node: Node, pod: str) -> None:
     path = "/var/lib/sriov.log"
-    forged = "VLAN\nQoS"
-    config = L2 | {"logFile": path, "vlanQos": 3, forged: 1}
+    config = L2 | {"logFile": path, "MTU": 1400}
     assert node.sriov("ADD", config, netns=pod).stderr == ""
     assert node.read(path).count("\n") == 1
-    quiet = L2 | {"logLevel": "error", "vlanQos": 3}
+    quiet = L2 | {"logLevel": "Error", "MTU": 1400}
     assert node.sriov("ADD", quiet, netns=pod, ifname="net2").stderr == ""

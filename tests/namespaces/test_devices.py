@@ -87,6 +87,17 @@ def test_a_userspace_vf_of_a_dead_pod_is_free_for_the_next(node: Node, pod: str)
     assert "lost by interface net1 of container pod" in outcome.stderr
 
 
+def test_a_userspace_vf_of_the_go_plugins_pod_is_left_to_it(node: Node, pod: str) -> None:
+    bind_to_userspace(node, 1)
+    node.write("/var/lib/cni/sriov/pci/0000:01:10.1", pod)
+    outcome = node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.1"}, netns=node.add_pod("next"))
+    assert outcome.code == 11
+    assert "another SR-IOV plugin" in outcome.said
+    node.run("ip", "netns", "delete", "pod")
+    outcome = node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.1"}, netns="/run/netns/next")
+    assert outcome.status == 0
+
+
 def test_a_userspace_vf_has_no_mtu(node: Node, pod: str) -> None:
     bind_to_userspace(node, 1)
     before = node.state()

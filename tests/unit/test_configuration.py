@@ -53,7 +53,12 @@ def test_what_is_not_asked_for_is_left_alone() -> None:
 
 
 def test_unknown_keys_are_ignored() -> None:
-    assert parsed({"vlanQos": 9, "capabilities": {"mac": True}, "x": None}) == parsed({})
+    assert parsed({"vlanQuality": 9, "capabilities": {"mac": True}, "x": None}) == parsed({})
+
+
+def test_keys_are_taken_in_any_case_but_the_right_one_wins() -> None:
+    assert parsed({"VLAN": 9, "vlanQos": 3}) == parsed({"vlan": 9, "vlanQoS": 3})
+    assert parsed({"vlan": 9, "Vlan": 10}) == parsed({"vlan": 9})
 
 
 WRONG: dict[str, list[Any]] = {

@@ -15,7 +15,12 @@ from sriov_cni.cni.call import Attachment, Call
 from sriov_cni.domain import configuration
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
-DOCUMENTS = ("README.md", "docs/configuration.md", "CONTRIBUTING.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/configuration.md",
+    "docs/coming-from-the-go-plugin.md",
+    "CONTRIBUTING.md",
+)
 
 
 def text(path: str) -> str:
