@@ -41,6 +41,10 @@ class Plugin:
     def __init__(self, *command: str) -> None:
         self._command = command
 
+    def within(self, *command: str) -> "Plugin":
+        """Return the same plugin, executed by another program that is given here."""
+        return Plugin(*command, *self._command)
+
     def start(
         self,
         command: str,

@@ -5,7 +5,7 @@ import os
 
 from sriov_cni.cni import document, errors
 from sriov_cni.cni.call import Call
-from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.errors import CniError, DelegateError
 from sriov_cni.cni.result import Result, parse_result
 
 _LARGEST_ANSWER = 1 << 22  # bytes
@@ -34,15 +34,20 @@ def find(plugin: str, path: str) -> str:
 def execute(plugin: str, call: Call) -> Result | None:
     """Have another plugin serve the call; return the result of an ADD, None of other commands.
 
-    The plugin gets the whole configuration, and writes to our stderr. Raises the CniError it
-    answers with, unchanged, and CniError (6 or 100) if it answers with something else.
+    The plugin gets the whole configuration, and writes to our stderr. Raises the DelegateError it
+    answers with, unchanged, and CniError (106) if it answers with something else.
     """
     status, output = _run(find(plugin, call.path), _environment(call), document.encode(call.config))
     if status != 0:
         raise _failure(plugin, status, output)
     if call.command != "ADD":
         return None
-    return parse_result(_decoded(plugin, output), f"{plugin}: ")
+    try:
+        return parse_result(_decoded(plugin, output), f"{plugin}: ")
+    except CniError as error:
+        raise CniError(
+            errors.IPAM_BROKEN, f"{plugin} answered with what is no result", str(error)
+        ) from None
 
 
 def _decoded(plugin: str, output: bytes) -> document.JsonObject:
@@ -54,11 +59,13 @@ def _failure(plugin: str, status: int, output: bytes) -> CniError:
     try:
         answer = document.Fields(_decoded(plugin, output), f"{plugin}: ")
         code = answer.integer("code", 1, (1 << 32) - 1)
-        msg = answer.text("msg") or f"{plugin} failed"
-        details = answer.text("details") or ""
+        msg, details = answer.text("msg"), answer.text("details") or ""
+        if code is not None and msg:
+            return DelegateError(code, msg, details)
+        reason = "its answer has no code and msg"
     except CniError as error:
-        code, msg, details = None, f"{plugin} failed with {how}", str(error)
-    return CniError(code or errors.INTERNAL, msg, details)
+        reason = str(error)
+    return CniError(errors.IPAM_BROKEN, f"{plugin} failed with {how}", reason)
 
 
 def _environment(call: Call) -> dict[str, str]:

@@ -20,6 +20,7 @@ DEVICE_IN_USE = 102
 REFUSED_BY_KERNEL = 103
 STATE_UNUSABLE = 104
 NOT_AS_ADDED = 105
+IPAM_BROKEN = 106
 ADDRESS_REFUSED = 110
 
 
@@ -43,3 +44,7 @@ class CniError(Exception):
         """Return the same error with one more sentence of details."""
         details = f"{self.details}; {more}" if self.details else more
         return CniError(self.code, self.msg, details)
+
+
+class DelegateError(CniError):
+    """Another plugin's own error, to be passed on as it is."""

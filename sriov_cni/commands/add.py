@@ -3,7 +3,7 @@
 
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
-from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.errors import CniError, DelegateError
 from sriov_cni.cni.result import Dns, Interface, Result, previous_result
 from sriov_cni.domain import addressing, announcement, configuration, interface, vf
 from sriov_cni.domain.configuration import Configuration
@@ -58,9 +58,10 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> tuple[Interface, Res
     except Exception as failure:
         problems = take_down(registry, host, record, call)
         error = explained(failure)
-        if error is None:
+        if error is None or (isinstance(error, DelegateError) and not problems):
             raise
-        undone = f"not undone, DEL will try again: {'; '.join(problems)}" if problems else ""
+        remains = "; ".join(str(problem) for problem in problems)
+        undone = f"not undone, DEL will try again: {remains}" if remains else ""
         raise error.with_details(undone or "everything done was undone") from failure
     return made._replace(pci_id=record.function.address), ipam
 
@@ -87,7 +88,7 @@ def _clear_leftover(registry: Registry, host: Socket, call: Call) -> None:
         raise CniError(
             errors.TRY_AGAIN_LATER,
             f"an earlier {call.attachment.ifname} of this container could not be taken down",
-            "; ".join(problems),
+            "; ".join(str(problem) for problem in problems),
         )
     registry.unlock(record.function.address)
 

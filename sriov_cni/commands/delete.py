@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """DEL: take a container's VF back (specification, section 2, "DEL")."""
 
-from sriov_cni.cni import errors
 from sriov_cni.cni.call import Attachment, Call
-from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import addressing, configuration
 from sriov_cni.domain.record import Registry
 from sriov_cni.domain.selection import lock
-from sriov_cni.domain.teardown import release_addresses, return_vf
+from sriov_cni.domain.teardown import take_down
 from sriov_cni.kernel.netlink import Socket
 
 
@@ -30,13 +28,10 @@ def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> b
     record = registry.find(attachment)  # another DEL may have been at it before the lock was got
     if record is None:
         return True
-    problems = return_vf(registry, Socket(), record)
-    registry.unlock(record.function.address)  # IPAM may be slow, and the next pod may want the VF
-    problems = problems or release_addresses(registry, record, call)
+    problems = take_down(registry, Socket(), record, call)
+    registry.unlock(record.function.address)
+    if len(problems) > 1:
+        raise problems[0].with_details("; ".join(f"IPAM DEL: {error}" for error in problems[1:]))
     if problems:
-        raise CniError(
-            errors.REFUSED_BY_KERNEL,
-            f"{record.function} could not be given back",
-            f"DEL will try again: {'; '.join(problems)}",
-        )
+        raise problems[0]
     return True

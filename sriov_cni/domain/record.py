@@ -153,6 +153,10 @@ class Registry:
         records = (self._read(name) for name in self._names())
         return [r.attachment for r in records if r is not None and r.network == network]
 
+    def claims(self, record: Record) -> bool:
+        """Tell whether a record still claims its VF."""
+        return _file_name(record) in self._names()
+
     def predecessors_pod(self, address: str) -> str:
         """Return the network namespace that the established Go plugin gave a VF to, or "".
 

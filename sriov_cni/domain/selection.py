@@ -90,7 +90,8 @@ def _claim(
     if holder is not None and (link is not None or _pod_is_gone(holder)):
         if call.command == "STATUS":  # which only asks whether an ADD could have it
             return Selected(function, link)
-        if problems := take_down(registry, host, holder, call):
+        problems = [str(problem) for problem in take_down(registry, host, holder, call)]
+        if registry.claims(holder):
             return _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
         log.write("warning", f"{function} was lost by {_name(holder)} without a DEL: restored it")
         holder, link = None, find_on_host(host, function.address)

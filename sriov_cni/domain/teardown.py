@@ -5,6 +5,7 @@ Every step is idempotent and returns what could not be done; the record is kept 
 DEL can try again.
 """
 
+from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import addressing, vf
@@ -12,29 +13,33 @@ from sriov_cni.domain.record import Record, Registry
 from sriov_cni.kernel.netlink import KernelError, Socket
 
 
-def take_down(registry: Registry, host: Socket, record: Record, call: Call) -> list[str]:
-    """Return the VF, then release the addresses; the caller holds the VF's lock."""
-    return return_vf(registry, host, record) or release_addresses(registry, record, call)
+def take_down(registry: Registry, host: Socket, record: Record, call: Call) -> list[CniError]:
+    """Release the addresses, then return the VF; the caller holds the VF's lock.
 
-
-def return_vf(registry: Registry, host: Socket, record: Record) -> list[str]:
-    """Bring the VF home, restore it and end the claim on it; the caller holds its lock."""
-    if record.boot == registry.boot:  # a reboot has reset the VF already
+    IPAM comes first because it may need the interface: DHCP gives its lease back through it. That
+    it fails keeps nobody from the VF, only the record is kept. `call` is the one being served; it
+    lends its version and CNI_PATH.
+    """
+    unreleased = _release_addresses(record, call)
+    # A reboot has reset the VF already; and once its claim is over it may be somebody else's.
+    if record.boot == registry.boot and registry.claims(record):
         try:
             problems = vf.restore(host, record, vf.bring_home(host, record))
         except KernelError as error:
             problems = [str(error)]
         if problems:
-            return problems
-    registry.end_claim(record)
-    return []
+            text = f"DEL will try again: {'; '.join(problems)}"
+            refused = f"{record.function} could not be given back"
+            return [CniError(errors.REFUSED_BY_KERNEL, refused, text), *unreleased]
+    if unreleased:
+        registry.end_claim(record)
+    else:
+        registry.remove(record)
+    return unreleased
 
 
-def release_addresses(registry: Registry, record: Record, call: Call) -> list[str]:
-    """Have IPAM release what the recorded ADD was given, and forget the record.
-
-    `call` is the one being served; it lends only its version and CNI_PATH.
-    """
+def _release_addresses(record: Record, call: Call) -> list[CniError]:
+    """Have IPAM release what the recorded ADD was given."""
     recorded = call._replace(
         command="DEL",
         attachment=record.attachment,
@@ -45,6 +50,6 @@ def release_addresses(registry: Registry, record: Record, call: Call) -> list[st
     try:
         addressing.delete(recorded)
     except CniError as error:
-        return [f"IPAM DEL: {error}"]
-    registry.remove(record)
+        # A plugin that does not know the version gave nothing, and a retry would change nothing.
+        return [] if error.code == errors.INCOMPATIBLE_VERSION else [error]
     return []

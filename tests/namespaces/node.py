@@ -37,6 +37,7 @@ class Node:
         )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n", "cannot make namespaces: not root?"
+        self._daemons: list[subprocess.Popen[str]] = []
         self._enter = ("nsenter", "-t", str(self._process.pid), "-m", "-n", "--")
         python = (sys.executable, "-P")
         self.sriov = Plugin(*self._enter, *python, "-m", "sriov_cni")
@@ -49,12 +50,20 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        for process in (*self._daemons, self._process):
+            process.kill()
+            process.wait()
 
     def run(self, *command: str) -> str:
         """Run a command on the host."""
         return run(*self._enter, *command)
+
+    def start(self, *command: str) -> None:
+        """Start a program on the host that runs as long as the node is there."""
+        command = (*self._enter, *command)
+        nothing = subprocess.DEVNULL
+        daemon = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, text=True)
+        self._daemons.append(daemon)
 
     def ip(self, *arguments: str) -> Any:
         """Return what `ip -j` says on the host."""
