@@ -20,7 +20,7 @@ export TIMEFORMAT := == took %0R seconds
 SOURCES := $(shell find sriov_cni ipam -name '*.py')
 INSTALLED := $(DESTDIR)$(BINDIR)
 
-.PHONY: help setup .venv build install uninstall lint test test-unit test-namespaces test-lab demo clean clean-host
+.PHONY: help setup .venv build install uninstall lint test test-unit test-namespaces test-lab torture demo clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -108,6 +108,10 @@ test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel i
 	    echo "== tests in the lab, kernel of $$kernel (the guest boots in about 5 seconds)"
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider tests/lab
 	done
+
+torture: setup .venv/.complete ## Kill ADD and DEL at, and fail, every system call (root; about 12 minutes)
+	@echo "== the whole sweep"
+	TORTURE=all .venv/bin/python -m pytest tests/torture
 
 demo: setup build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"

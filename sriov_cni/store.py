@@ -46,12 +46,16 @@ class Directory:
         """Put a file in place, durable when this returns: temporary name, sync, rename, sync."""
         temporary = f"{_TEMPORARY}{name}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(temporary, flags, 0o600, dir_fd=self._fd)
-        with open(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(fd)
-        self.rename(temporary, name)
+        try:
+            fd = os.open(temporary, flags, 0o600, dir_fd=self._fd)
+            with open(fd, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(fd)
+            self.rename(temporary, name)
+        except OSError:
+            self.remove(temporary)
+            raise
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name, durably."""

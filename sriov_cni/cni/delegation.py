@@ -2,6 +2,7 @@
 """Executing another plugin for a part of the work (specification, section 4)."""
 
 import os
+import sys
 
 from sriov_cni.cni import document, errors
 from sriov_cni.cni.call import Call
@@ -74,7 +75,7 @@ def _environment(call: Call) -> dict[str, str]:
     original = environment.pop("LD_LIBRARY_PATH_ORIG", None)
     if original is not None:
         environment["LD_LIBRARY_PATH"] = original
-    elif "_PYI_APPLICATION_HOME_DIR" in environment:
+    elif hasattr(sys, "_MEIPASS"):
         environment.pop("LD_LIBRARY_PATH", None)
     wanted = {
         "CNI_COMMAND": call.command,

@@ -2,6 +2,7 @@
 """Network namespaces: open one by path, and open a netlink socket inside it."""
 
 import ctypes
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -85,10 +86,17 @@ def _open(path: str) -> int:
         # O_NONBLOCK: opening a FIFO somebody put there must not wait for a writer
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            # not to be able to look is not to know that there is none
+            raise KernelError(error.errno or 0, f"opening {path}") from None
         raise NotANamespaceError(f"{path} cannot be opened: {error.strerror}") from None
     except ValueError as error:
         raise NotANamespaceError(f"{path!r} is not a path: {error}") from None
-    fault = _fault(fd)
+    try:
+        fault = _fault(fd)
+    except KernelError:
+        os.close(fd)
+        raise
     if fault:
         os.close(fd)
         raise NotANamespaceError(f"{path} is {fault}")
@@ -98,7 +106,9 @@ def _open(path: str) -> int:
 def _fault(fd: int) -> str | None:
     try:
         kind = fcntl.ioctl(fd, _NS_GET_NSTYPE)
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.ENOTTY, errno.EINVAL):
+            raise KernelError(error.errno or 0, "asking for the kind of a namespace") from None
         return "not a namespace"
     if kind != _CLONE_NEWNET:
         return "a namespace, but not a network namespace"

@@ -80,8 +80,9 @@ def driver(address: str) -> str | None:
 
 
 def boot_id() -> str:
-    """Return the kernel's random identifier of the present boot (random(4))."""
-    return _text("/proc/sys/kernel/random/boot_id")
+    """Return the kernel's random identifier of the present boot (random(4)); raise OSError."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
 
 
 def _link_name(path: str) -> str | None:

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.lab import card
+from tests.lab.runtime import DIST, LAYOUTS, Cnitool
 from tests.plugin import Plugin, run
 
 BUILT = os.path.join(os.path.dirname(__file__), "..", "..", "dist")
-DIST = "/run/dist"  # copied into the guest's memory: the way to this machine's files is a slow one
-LAYOUTS = {"one-dir": f"{DIST}/sriov-cni", "one-file": DIST}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +31,12 @@ def _cards() -> None:
 def sriov() -> Plugin:
     """The executable of the one-dir bundle, which `make install` installs."""
     return Plugin(f"{LAYOUTS['one-dir']}/sriov")
+
+
+@pytest.fixture
+def cnitool(tmp_path: os.PathLike[str]) -> Cnitool:
+    """The reference runtime, without any network yet."""
+    return Cnitool(str(tmp_path))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab import card
-from tests.lab.conftest import LAYOUTS
+from tests.lab.runtime import LAYOUTS
 from tests.plugin import MYNET, MYNET_ARGS, Plugin, run, run_json
 
 pytestmark = pytest.mark.usefixtures("unchanged")

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: the product as it is now, and the points of its calls."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.torture.points import Point, recorded, recording
+from tests.torture.subject import Subject, copy_product
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A directory with a copy of the product's source."""
+    return copy_product(Path(tmp_path_factory.mktemp("product")))
+
+
+@pytest.fixture(scope="session")
+def points(product: str) -> list[Point]:
+    """The points of an ADD and of the DEL after it."""
+    found = []
+    with Subject(product, 0) as subject:
+        for command in ("ADD", "DEL"):
+            ending = subject.call(command, recording())
+            assert ending.status == 0, ending
+            found += recorded(command, ending.trace, product)
+        assert subject.left() == []
+    return found

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sweep: one trial at each of many points, in two workers, all losses collected."""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+from tests.torture.subject import Subject
+
+# TORTURE=all: every point; otherwise the first of each distinct step, as `make test` has time for.
+EVERYTHING = os.environ.get("TORTURE") == "all"
+_WORKERS = 2
+
+Case = TypeVar("Case")
+Trial = Callable[[Subject, Case], list[str]]
+
+
+def sweep(product: str, cases: Iterable[Case], trial: Trial[Case]) -> list[str]:
+    """Return a phrase for each loss; a node that had one is replaced, so that no other follows."""
+    todo: SimpleQueue[Case] = SimpleQueue()
+    for case in cases:
+        todo.put(case)
+
+    def work(number: int) -> list[str]:
+        losses = []
+        while not todo.empty():
+            with Subject(product, number) as subject:
+                losses += _until_first_loss(subject, todo, trial)
+        return losses
+
+    with ThreadPoolExecutor(_WORKERS) as workers:
+        return [loss for losses in workers.map(work, range(_WORKERS)) for loss in losses]
+
+
+def _until_first_loss(subject: Subject, todo: "SimpleQueue[Case]", trial: Trial[Case]) -> list[str]:
+    while True:
+        try:
+            case = todo.get_nowait()
+        except Empty:
+            return []
+        subject.renew()
+        if problems := trial(subject, case):
+            return [f"{case}: {'; '.join(problems)}"]
