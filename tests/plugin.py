@@ -4,6 +4,7 @@
 import json
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 Document = dict[str, Any]
@@ -117,3 +118,11 @@ def run_json(*command: str) -> Any:
 def outcomes(running: Sequence[Running]) -> list[Outcome]:
     """Wait for several calls under way."""
     return [call.outcome() for call in running]
+
+
+def write_plugin(directory: Path, script: str) -> str:
+    """Make a shell script the plugin `written`, which notes its calls; return its CNI_PATH."""
+    plugin = directory / "written"
+    plugin.write_text(f"#!/bin/sh\ncd {directory}\necho $CNI_COMMAND >>calls\n{script}\n")
+    plugin.chmod(0o755)
+    return str(directory)

@@ -1,38 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugins that the frozen executables execute see the environment they would see without us."""
+"""Delegated IPAM: what only the frozen executables and a real card can show."""
 
-import os
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.lab import card
 from tests.lab.runtime import LAYOUTS
-from tests.plugin import Document, Plugin
+from tests.plugin import Document, Plugin, write_plugin
 
 pytestmark = pytest.mark.usefixtures("unchanged")
-IPAM = """#!/bin/sh
-echo "$CNI_COMMAND $CNI_IFNAME ${LD_LIBRARY_PATH-unset}" >> $0.called
-[ $CNI_COMMAND != ADD ] || echo '{"cniVersion": "1.1.0", "ips": [{"address": "10.8.0.5/24"}]}'
-"""
+
+L2: Document = {"cniVersion": "1.1.0", "name": "layer2", "type": "sriov", "master": "eth0"}
+WRITTEN: Document = L2 | {"ipam": {"type": "written"}}
 
 
+@pytest.mark.parametrize("original", [{}, {"LD_LIBRARY_PATH": "/original/libraries"}])
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("original", [None, "/opt/lib"])
-def test_the_original_library_path_is_restored(
-    layout: str, original: str | None, pods: Callable[[str], str], tmp_path: Path
+def test_a_delegate_runs_in_the_runtimes_environment(
+    tmp_path: Path, layout: str, original: dict[str, str]
 ) -> None:
-    plugin = tmp_path / "written"
-    plugin.write_text(IPAM, encoding="ascii")
-    plugin.chmod(0o755)
-    given = () if original is None else ("env", f"LD_LIBRARY_PATH={original}")
-    sriov = Plugin(*given, f"{LAYOUTS[layout]}/sriov")
-    config: Document = {"cniVersion": "1.1.0", "name": "delegating", "type": "sriov"}
-    config |= {"master": "eth0", "ipam": {"type": "written"}}
-    pod = pods("pod")
-    for command in ("ADD", "DEL"):
-        outcome = sriov(command, config, netns=pod, path=os.fspath(tmp_path))
-        assert outcome.status == 0, outcome.said
-    called = (tmp_path / "written.called").read_text(encoding="ascii").splitlines()
-    seen = original or "unset"
-    assert called == [f"ADD net1 {seen}", f"DEL net1 {seen}"]
+    # A frozen executable runs with an LD_LIBRARY_PATH and variables of its own.
+    path = write_plugin(tmp_path, "unset PWD OLDPWD; env >environment")
+    settings = [f"{key}={value}" for key, value in original.items()]
+    sriov = Plugin(f"{LAYOUTS[layout]}/sriov").within("env", *settings)
+    assert sriov("STATUS", WRITTEN, path=path).status == 0
+    lines = (tmp_path / "environment").read_text().splitlines()
+    environment = dict(line.split("=", 1) for line in lines if not line.startswith("CNI_"))
+    assert environment == {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"} | original
+
+
+def test_a_del_repeated_for_ipams_sake_leaves_the_vf_to_its_next_pod(
+    sriov: Plugin, pods: Callable[[str], str], tmp_path: Path
+) -> None:
+    answer = {"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.5/24"}]}
+    path = write_plugin(tmp_path, f"echo '{json.dumps(answer)}'")
+    first = WRITTEN | {"vf": 0, "vlan": 100}
+    assert sriov("ADD", first, container="first", netns=pods("first"), path=path).status == 0
+    write_plugin(tmp_path, "exit 1")
+    assert sriov("DEL", first, container="first", path=path).status == 1
+    second = L2 | {"vf": 0, "vlan": 200}
+    assert sriov("ADD", second, container="second", netns=pods("second")).status == 0
+    write_plugin(tmp_path, "exit 0")
+    assert sriov("DEL", first, container="first", path=path).status == 0
+    assert card.vlan("eth0", 0) == 200
+    assert "UP" in card.pod_link("second")["flags"]
+    assert sriov("DEL", second, container="second").status == 0

@@ -12,7 +12,7 @@ import pytest
 from tests.namespaces.node import Node
 from tests.namespaces.test_add import L2, net1, routes
 from tests.namespaces.test_gc_status import keeping
-from tests.plugin import Document
+from tests.plugin import Document, write_plugin
 
 DEBIANS = "/usr/lib/cni"  # containernetworking-plugins, of which the newest version known is 1.0.0
 POOL: Document = {
@@ -29,14 +29,6 @@ ERROR = {
     "msg": "out of stock",
     "details": "come back on Monday",
 }
-
-
-def write_plugin(directory: Path, script: str) -> str:
-    """Make the script an IPAM plugin, which notes its calls; return its CNI_PATH."""
-    plugin = directory / "written"
-    plugin.write_text(f"#!/bin/sh\ncd {directory}\necho $CNI_COMMAND >>calls\n{script}\n")
-    plugin.chmod(0o755)
-    return str(directory)
 
 
 def calls(directory: Path) -> list[str]:
