@@ -53,11 +53,7 @@ def parse(call: Call) -> Configuration:
 
 def data_directory(call: Call) -> str:
     """Return where leases are kept, all that DEL and GC must know."""
-    ipam = _ipam(call)
-    path = ipam.text("dataDir") or DEFAULT_DATA_DIRECTORY
-    if not path.startswith("/") or "\0" in path:
-        raise ipam.fault("dataDir", "an absolute path")
-    return path
+    return _ipam(call).path("dataDir") or DEFAULT_DATA_DIRECTORY
 
 
 def requested(call: Call, config: Configuration) -> tuple[tuple[Range, IPAddress], ...]:

@@ -14,6 +14,7 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.errors import CniError
 
 LARGEST_DOCUMENT = 1 << 20  # bytes; the largest configuration seen in the field is a few KiB
+_LONGEST_PATH = 4095  # PATH_MAX - 1
 _DEEPEST = 64  # levels; a result within a configuration has about ten
 JsonObject = dict[str, Any]
 
@@ -96,6 +97,13 @@ class Fields(NamedTuple):
         if value is None or isinstance(value, str):
             return value
         raise self.fault(key, "a string")
+
+    def path(self, key: str) -> str | None:
+        """Return an absolute path; an empty one is absent."""
+        value = self.text(key)
+        if value and (not value.startswith("/") or "\0" in value or len(value) > _LONGEST_PATH):
+            raise self.fault(key, "an absolute path")
+        return value or None
 
     def integer(self, key: str, lowest: int, highest: int) -> int | None:
         """Return an integer within bounds; a boolean is none, and neither is 1.0."""

@@ -17,8 +17,9 @@ def collect(call: Call) -> None:
     valid = call.valid_attachments()
     registry = Registry.existing(configuration.state_directory(call.fields))
     problems = []
-    for attachment in registry.attachments_of(call.network) if registry is not None else ():
-        if registry is not None and attachment[:2] not in valid:
+    if registry is not None:
+        unknown = [a for a in registry.attachments_of(call.network) if a[:2] not in valid]
+        for attachment in unknown:
             try:
                 delete_recorded(registry, attachment, call)
             except CniError as error:

@@ -17,7 +17,6 @@ from sriov_cni.kernel.vfs import VfAttributes
 DEFAULT_STATE_DIRECTORY = "/var/lib/cni/sriov"
 _HIGHEST_VF = 65534  # sriov_numvfs is a 16-bit count
 _HIGHEST_RATE = (1 << 32) - 2  # Mbit/s; the kernel's all-ones means "unknown"
-_LONGEST_PATH = 4095  # PATH_MAX - 1
 _KNOWN_ARGUMENTS = ("VF", "MAC", "VLAN", "IP")
 
 KEYS = (
@@ -95,14 +94,7 @@ def parse(call: Call) -> Configuration:
 
 def state_directory(fields: Fields) -> str:
     """Return the directory of the attachment records: all that DEL and GC must know in advance."""
-    return _path(fields, "dataDir") or DEFAULT_STATE_DIRECTORY
-
-
-def _path(fields: Fields, key: str) -> str | None:
-    path = fields.text(key)
-    if path and (not path.startswith("/") or "\0" in path or len(path) > _LONGEST_PATH):
-        raise fields.fault(key, "an absolute path")
-    return path or None
+    return fields.path("dataDir") or DEFAULT_STATE_DIRECTORY
 
 
 def _in_known_case(config: JsonObject) -> JsonObject:
@@ -122,7 +114,7 @@ def _in_known_case(config: JsonObject) -> JsonObject:
 
 def _configure_log(fields: Fields) -> None:
     level = (fields.text("logLevel") or "info").lower()
-    path = _path(fields, "logFile")
+    path = fields.path("logFile")
     if level not in log.LEVELS:
         raise fields.fault("logLevel", f"one of {', '.join(log.LEVELS)}")
     log.configure(level, path)

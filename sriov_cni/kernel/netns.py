@@ -93,13 +93,11 @@ def _open(path: str) -> int:
     except ValueError as error:
         raise NotANamespaceError(f"{path!r} is not a path: {error}") from None
     try:
-        fault = _fault(fd)
-    except KernelError:
+        if fault := _fault(fd):
+            raise NotANamespaceError(f"{path} is {fault}")
+    except (KernelError, NotANamespaceError):
         os.close(fd)
         raise
-    if fault:
-        os.close(fd)
-        raise NotANamespaceError(f"{path} is {fault}")
     return fd
 
 
