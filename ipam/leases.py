@@ -5,12 +5,14 @@ A lease is an empty file `<address>,<container ID>,<interface>` in the network's
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.errors import CniError
 from sriov_cni.store import Directory
+
+_PATIENCE = 20.0  # seconds; whoever holds the lock waits for nothing but the disk
 
 
 class Leases:
@@ -39,8 +41,21 @@ class Leases:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out while leases are read and, going by that, written."""
-        with self._directory.locked():
+        """Keep other processes out while leases are read and, going by that, written.
+
+        Raises CniError (11) if another one does not come to an end.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._directory.locked(_PATIENCE))
+                for name in self._directory.unfinished():  # only the lock's holder writes
+                    self._directory.discard(name)
+            except TimeoutError as error:
+                raise CniError(
+                    errors.TRY_AGAIN_LATER, f"leases of {self._path} are busy", str(error)
+                ) from None
+            except OSError as error:
+                raise self._unusable(error) from None
             yield
 
     def holders(self) -> dict[str, Attachment]:

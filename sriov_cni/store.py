@@ -6,10 +6,11 @@ access goes through a descriptor of the directory, so a symbolic link put in a f
 never followed.
 """
 
+import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 _TEMPORARY = ".new-"
@@ -36,11 +37,29 @@ class Directory:
         """Return the names of all files, temporary ones left by a killed process excepted."""
         return [name for name in os.listdir(self._fd) if not name.startswith(_TEMPORARY)]
 
-    def read(self, name: str) -> bytes:
-        """Return a file's content."""
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+    def unfinished(self) -> list[str]:
+        """Return the names of the files that are being written, or whose writer was killed."""
+        return [
+            name.removeprefix(_TEMPORARY)
+            for name in os.listdir(self._fd)
+            if name.startswith(_TEMPORARY)
+        ]
+
+    def discard(self, name: str) -> None:
+        """Remove what the killed writer of a file left; nothing left is no error."""
+        self.remove(f"{_TEMPORARY}{name}")
+
+    def read(self, name: str, most: int = -1) -> bytes:
+        """Return a file's content, at most so many bytes of it unless `most` is negative."""
+        # O_NONBLOCK: opening a FIFO somebody put there must not wait for a writer
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(name, flags, dir_fd=self._fd)
         with open(fd, "rb") as file:
-            return file.read()
+            return file.read(most) or b""
+
+    def modified(self, name: str) -> float:
+        """Return when a file was last written, in seconds since the epoch."""
+        return os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime
 
     def write(self, name: str, content: bytes) -> None:
         """Put a file in place, durable when this returns: temporary name, sync, rename, sync."""
@@ -54,7 +73,7 @@ class Directory:
                 os.fsync(fd)
             self.rename(temporary, name)
         except OSError:
-            self.remove(temporary)
+            self.discard(name)
             raise
 
     def rename(self, old: str, new: str) -> None:
@@ -68,16 +87,19 @@ class Directory:
             os.unlink(name, dir_fd=self._fd)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the whole directory against other processes, waiting as long as it takes.
+    def locked(self, patience: float) -> Iterator[None]:
+        """Hold the whole directory against others, waiting for up to `patience` seconds.
 
-        Meant for sections of microseconds: whoever holds it waits for nothing.
+        Raises TimeoutError after that.
         """
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        # A descriptor of its own: closing it gives the lock back, which cannot fail.
+        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
         try:
+            if not _acquired(lambda: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB), patience):
+                raise TimeoutError(errno.ETIMEDOUT, f"locked by others for {patience:.0f} s")
             yield
         finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+            os.close(fd)
 
 
 def _make(path: str) -> None:
@@ -101,22 +123,23 @@ class LockFile:
 
     def acquire(self, offset: int, patience: float) -> bool:
         """Take the lock of one byte, waiting up to `patience` seconds; tell whether it was got."""
-        deadline = time.monotonic() + patience
-        pause = 0.001
-        while not self._try(offset):
-            if time.monotonic() + pause > deadline:
-                return False
-            time.sleep(pause)
-            pause = min(pause * 2, 0.05)
-        return True
+        kind = fcntl.LOCK_EX | fcntl.LOCK_NB
+        return _acquired(lambda: fcntl.lockf(self._fd, kind, 1, offset), patience)
 
     def release(self, offset: int) -> None:
         """Give the lock of one byte back."""
         fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, offset)
 
-    def _try(self, offset: int) -> bool:
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
-        except (BlockingIOError, PermissionError):
+
+def _acquired(attempt: Callable[[], object], patience: float) -> bool:
+    """Attempt to lock until it works; tell whether it did within `patience` seconds."""
+    deadline = time.monotonic() + patience
+    pause = 0.001
+    while True:
+        with suppress(BlockingIOError, PermissionError):  # what fcntl(2) says of a lock held
+            attempt()
+            return True
+        if time.monotonic() + pause > deadline:
             return False
-        return True
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)

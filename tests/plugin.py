@@ -3,11 +3,13 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 Document = dict[str, Any]
+Found = TypeVar("Found")
 
 # The network of the project's contract, word for word: no cniVersion, so specification 0.1.0.
 MYNET: Document = json.loads("""
@@ -118,6 +120,15 @@ def run_json(*command: str) -> Any:
 def outcomes(running: Sequence[Running]) -> list[Outcome]:
     """Wait for several calls under way."""
     return [call.outcome() for call in running]
+
+
+def wait_for(look: Callable[[], Found], patience: float = 10) -> Found:
+    """Return what `look` finds as soon as it is something; fail the test after `patience` s."""
+    deadline = time.monotonic() + patience
+    while not (found := look()):
+        assert time.monotonic() < deadline, "what the test waits for does not happen"
+        time.sleep(0.02)
+    return found
 
 
 def write_plugin(directory: Path, script: str) -> str:

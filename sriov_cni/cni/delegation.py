@@ -38,7 +38,11 @@ def execute(plugin: str, call: Call) -> Result | None:
     The plugin gets the whole configuration, and writes to our stderr. Raises the DelegateError it
     answers with, unchanged, and CniError (106) if it answers with something else.
     """
-    status, output = _run(find(plugin, call.path), _environment(call), document.encode(call.config))
+    path = find(plugin, call.path)
+    try:
+        status, output = _run(path, _environment(call), document.encode(call.config))
+    except OSError as error:
+        raise CniError(errors.IO_FAILURE, f"{path} cannot be executed", str(error)) from None
     if status != 0:
         raise _failure(plugin, status, output)
     if call.command != "ADD":
@@ -107,8 +111,6 @@ def _run(path: str, environment: dict[str, str], stdin: bytes) -> tuple[int, byt
         theirs = -1
         with open(ours, "rb", closefd=False) as answer:
             output = answer.read(_LARGEST_ANSWER + 1)
-    except OSError as error:
-        raise CniError(errors.IO_FAILURE, f"{path} cannot be executed", str(error)) from None
     finally:
         for fd in (given, ours, theirs):
             if fd >= 0:

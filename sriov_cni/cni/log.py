@@ -7,6 +7,7 @@ A plugin that does what it was asked is silent; the log is for what deserves att
 import os
 import sys
 import time
+from contextlib import suppress
 
 LEVELS = ("panic", "error", "warning", "info", "debug", "verbose")  # the Go plugin's
 _level, _path = "info", ""
@@ -30,8 +31,8 @@ def write(level: str, text: str) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(_path, flags, 0o600)
     except OSError:
-        fd = os.dup(2)  # no file configured, or none that can be written
-    try:
+        fd = 2  # no file configured, or none that can be written
+    with suppress(OSError):  # nobody is left to tell
         os.write(fd, data)
-    finally:
+    if fd != 2:
         os.close(fd)

@@ -83,7 +83,8 @@ def _clear_leftover(registry: Registry, host: Socket, call: Call) -> None:
     record = registry.find(call.attachment)
     if record is None:
         return
-    lock(registry, record.function)
+    if registry.claims(record):
+        lock(registry, record.function)
     if problems := take_down(registry, host, record, call):
         raise CniError(
             errors.TRY_AGAIN_LATER,

@@ -7,6 +7,7 @@ from sriov_cni.cni.errors import CniError
 from sriov_cni.commands.delete import delete_recorded
 from sriov_cni.domain import addressing, configuration
 from sriov_cni.domain.record import Registry
+from sriov_cni.kernel.netlink import KernelError
 
 
 def collect(call: Call) -> None:
@@ -22,8 +23,9 @@ def collect(call: Call) -> None:
         for attachment in unknown:
             try:
                 delete_recorded(registry, attachment, call)
-            except CniError as error:
+            except (CniError, KernelError) as error:
                 problems.append(f"{attachment.container_id}/{attachment.ifname}: {error}")
+        registry.discard_unfinished(lambda attachment: attachment[:2] not in valid)
     try:
         addressing.collect(call)
     except CniError as error:

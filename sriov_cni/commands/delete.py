@@ -23,11 +23,13 @@ def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> b
     """Undo a recorded attachment; return whether there was a record. Raises CniError."""
     record = registry.find(attachment)
     if record is None:
+        registry.discard_unfinished(lambda unfinished: unfinished[:2] == attachment[:2])
         return False
-    lock(registry, record.function)
-    record = registry.find(attachment)  # another DEL may have been at it before the lock was got
-    if record is None:
-        return True
+    if registry.claims(record):  # without a claim the VF and its lock may be the next pod's
+        lock(registry, record.function)
+        record = registry.find(attachment)  # another DEL may have been at it meanwhile
+        if record is None:
+            return True
     problems = take_down(registry, Socket(), record, call)
     registry.unlock(record.function.address)
     if len(problems) > 1:

@@ -29,10 +29,11 @@ def announce(path: str, pod: Pod, link: Link, ips: tuple[Ip, ...]) -> None:
     addresses = frozenset((ip.address.version, str(ip.address.ip)) for ip in ips)
     try:
         later = addresses - _announce_ready(pod, link, addresses)
-    except KernelError as error:
-        log.write("warning", str(error))
+        in_child = bool(later) and os.fork() == 0
+    except (KernelError, OSError) as error:
+        log.write("warning", f"the addresses of {link.name} are not announced: {error}")
         return
-    if later and os.fork() == 0:
+    if in_child:
         try:
             _detach()
             _announce_later(path, link, later)
@@ -53,7 +54,8 @@ def _announce_ready(pod: Pod, link: Link, addresses: Addresses) -> Addresses:
 def _detach() -> None:
     """Let go of the caller's session, files and pipes: a runtime waits for them to be closed."""
     os.setsid()
-    os.closerange(0, 256)
+    os.closerange(0, netns.host())
+    os.closerange(netns.host() + 1, 256)
     for _ in range(3):
         os.open(os.devnull, os.O_RDWR)
 

@@ -9,7 +9,8 @@ read them with ls.
 
 import errno
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from sriov_cni.cni import document, errors, log
@@ -99,7 +100,10 @@ def _decode(data: bytes) -> Record:
 
 
 class Registry:
-    """The records of this node and the locks of its VFs."""
+    """The records of this node and the locks of its VFs.
+
+    All methods raise CniError (104) where the state directory cannot be used.
+    """
 
     def __init__(self, path: str, *, create: bool) -> None:
         """Open the state directory, made where it is missing if `create`.
@@ -107,9 +111,9 @@ class Registry:
         Raises FileNotFoundError if it is missing otherwise, CniError (104) if it cannot be used.
         """
         self._path = path
+        self._locks: LockFile | None = None
         try:
             self._directory = Directory(path, create=create)
-            self._locks = LockFile(f"{path}/{_LOCK_FILE}")
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -126,11 +130,16 @@ class Registry:
 
     def lock(self, address: str, patience: float) -> bool:
         """Take a VF's lock, waiting up to `patience` seconds; tell whether it was got."""
-        return self._locks.acquire(_lock_number(address), patience)
+        with self._usable():
+            if self._locks is None:
+                self._locks = LockFile(f"{self._path}/{_LOCK_FILE}")
+            return self._locks.acquire(_lock_number(address), patience)
 
     def unlock(self, address: str) -> None:
         """Give a VF's lock back."""
-        self._locks.release(_lock_number(address))
+        with self._usable():
+            if self._locks is not None:
+                self._locks.release(_lock_number(address))
 
     def find(self, attachment: Attachment) -> Record | None:
         """Return the record of an attachment, None if it has none."""
@@ -154,8 +163,8 @@ class Registry:
         return [r.attachment for r in records if r is not None and r.network == network]
 
     def claims(self, record: Record) -> bool:
-        """Tell whether a record still claims its VF."""
-        return _file_name(record) in self._names()
+        """Tell whether a record still claims its VF; after a reboot it does not."""
+        return record.boot == self.boot and _file_name(record) in self._names()
 
     def predecessors_pod(self, address: str) -> str:
         """Return the network namespace that the established Go plugin gave a VF to, or "".
@@ -172,30 +181,37 @@ class Registry:
         return frozenset(name.partition(",")[0] for name in self._names())
 
     def write(self, record: Record) -> None:
-        """Make a record durable; raise CniError (104) if the directory cannot take it."""
-        try:
+        """Make a record durable."""
+        with self._usable():
             self._directory.write(_file_name(record), record.encode())
-        except OSError as error:
-            raise self._unusable(error) from None
 
     def end_claim(self, record: Record) -> None:
         """Note that the VF is home and free, while the attachment still has IPAM to release."""
-        try:
+        with self._usable(), suppress(FileNotFoundError):
             self._directory.rename(_file_name(record), _file_name(record, _RETURNED))
-        except FileNotFoundError:
-            return
 
     def remove(self, record: Record) -> None:
         """Forget a record; one already forgotten is no error."""
-        self._directory.remove(_file_name(record))
-        self._directory.remove(_file_name(record, _RETURNED))
+        with self._usable():
+            self._directory.remove(_file_name(record))
+            self._directory.remove(_file_name(record, _RETURNED))
+
+    def discard_unfinished(self, unwanted: Callable[[Attachment], bool]) -> None:
+        """Remove what ADDs left that were killed while they wrote their record.
+
+        Such an ADD had not changed anything yet. Whoever holds the VF's lock may be writing.
+        """
+        with self._usable():
+            for name in filter(_is_record_name, self._directory.unfinished()):
+                address, container_id, ifname = name.split(",", 2)
+                if unwanted(Attachment(container_id, ifname)) and self.lock(address, patience=0):
+                    self._directory.discard(name)
+                    self.unlock(address)
 
     def _names(self) -> list[str]:
         """Return the names of records; the Go plugin keeps files of its own in this directory."""
-        try:
+        with self._usable():
             return [name for name in self._directory.names() if _is_record_name(name)]
-        except OSError as error:
-            raise self._unusable(error) from None
 
     def _read(self, name: str) -> Record | None:
         """Return a record; one that is damaged is set aside, so that it concerns nobody else."""
@@ -214,6 +230,13 @@ class Registry:
         with suppress(OSError):
             self._directory.rename(name, f"damaged-{name}")
         return None
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def _unusable(self, error: OSError) -> CniError:
         reason = os.strerror(error.errno or errno.EIO)

@@ -14,28 +14,37 @@ from sriov_cni.kernel.netlink import KernelError, Socket
 
 
 def take_down(registry: Registry, host: Socket, record: Record, call: Call) -> list[CniError]:
-    """Release the addresses, then return the VF; the caller holds the VF's lock.
+    """Release the addresses, then return the VF; the caller holds the lock of a VF still claimed.
 
     IPAM comes first because it may need the interface: DHCP gives its lease back through it. That
     it fails keeps nobody from the VF, only the record is kept. `call` is the one being served; it
     lends its version and CNI_PATH.
     """
     unreleased = _release_addresses(record, call)
-    # A reboot has reset the VF already; and once its claim is over it may be somebody else's.
-    if record.boot == registry.boot and registry.claims(record):
-        try:
-            problems = vf.restore(host, record, vf.bring_home(host, record))
-        except KernelError as error:
-            problems = [str(error)]
-        if problems:
-            text = f"DEL will try again: {'; '.join(problems)}"
-            refused = f"{record.function} could not be given back"
-            return [CniError(errors.REFUSED_BY_KERNEL, refused, text), *unreleased]
-    if unreleased:
-        registry.end_claim(record)
-    else:
-        registry.remove(record)
+    try:
+        if registry.claims(record):  # otherwise the VF is home, and perhaps somebody else's
+            _give_back(host, record)
+        if unreleased:
+            registry.end_claim(record)
+        else:
+            registry.remove(record)
+    except CniError as error:
+        return [error, *unreleased]
     return unreleased
+
+
+def _give_back(host: Socket, record: Record) -> None:
+    """Bring the VF home and restore it; raise CniError (103, 11) with all that did not work."""
+    try:
+        problems = vf.restore(host, record, vf.bring_home(host, record))
+    except KernelError as error:
+        problems = [str(error)]
+    if problems:
+        raise CniError(
+            errors.REFUSED_BY_KERNEL,
+            f"{record.function} could not be given back",
+            f"DEL will try again: {'; '.join(problems)}",
+        )
 
 
 def _release_addresses(record: Record, call: Call) -> list[CniError]:

@@ -6,10 +6,12 @@ far an ADD got; so the undo of a failed ADD, DEL after a crash and GC are the sa
 """
 
 import errno
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
-from sriov_cni.cni import errors
+from sriov_cni.cni import errors, log
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import mac
 from sriov_cni.domain.function import Administrator, Function, administrator
@@ -19,6 +21,8 @@ from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netlink import KernelError, Socket
 from sriov_cni.kernel.netns import Pod
 from sriov_cni.kernel.vfs import VfAttributes
+
+_PATIENCE = 5.0  # seconds; emptying a dead namespace takes milliseconds, beside many others more
 
 
 def take_snapshot(host: Socket, function: Function, link: Link | None) -> Snapshot:
@@ -185,21 +189,51 @@ def find_on_host(host: Socket, address: str) -> Link | None:
 def bring_home(host: Socket, record: Record) -> Link | None:
     """Return the function's device on the host, fetching it from the pod if need be.
 
-    None if it is nowhere to be found: it is gone, or has no network device at the moment.
-    Raises KernelError.
+    None if there is none: the function is gone, or serves user space. Raises KernelError, and
+    CniError (11) if it is where nobody can fetch it.
     """
+    device = record.before.device
     at_home = find_on_host(host, record.function.address)
-    if at_home is not None or record.before.device is None:
+    if at_home is not None or device is None:
         return at_home
+    # Without a namespace at that path, the kernel brings the device home: see below.
+    with suppress(netns.NotANamespaceError), netns.pod_at(record.attachment.netns) as pod:
+        link = find_in_pod(record, pod.socket)
+        if link is not None:
+            _move_home(host, pod, link, device.name)
+    return _arrived(host, record.function)
+
+
+def _move_home(host: Socket, pod: Pod, link: Link, name: str) -> None:
     try:
-        with netns.pod_at(record.attachment.netns) as pod, netns.own_namespace() as home:
-            link = find_in_pod(record, pod.socket)
-            if link is None:
-                return None
-            links.move(pod.socket, link, home, record.before.device.name, up=False)
-    except netns.NotANamespaceError:
-        return None
-    return links.find(host, record.before.device.name)
+        links.move(pod.socket, link, netns.host(), name, up=False)
+    except KernelError as refusal:
+        taken = [n for n in (name, *link.alternative_names) if links.find(host, n) is not None]
+        if refusal.errno != errno.EEXIST or not taken:
+            raise
+        for alternative in set(taken) & set(link.alternative_names):
+            links.remove_alternative_name(pod.socket, link, alternative)
+        links.move(pod.socket, link, netns.host(), "dev%d", up=False)  # the kernel finds a number
+
+
+def _arrived(host: Socket, function: Function) -> Link | None:
+    """Return a device on the host, waiting for the kernel while it empties a dead namespace.
+
+    It does that some time after the last user is gone (cleanup_net() in net/core/net_namespace.c).
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while (link := find_on_host(host, function.address)) is None:
+        if not sysfs.has_netdevs(function.address):
+            return None
+        if time.monotonic() > deadline:
+            raise CniError(
+                errors.TRY_AGAIN_LATER,
+                f"{function} is in an unknown network namespace",
+                f"{function.address} comes back when that ends: look for processes of the pod, or "
+                "for whoever moved it on",
+            )
+        time.sleep(0.005)
+    return link
 
 
 def restore(host: Socket, record: Record, link: Link | None) -> list[str]:
@@ -235,9 +269,22 @@ def _device_changes(host: Socket, link: Link, before: Device) -> Iterator[Callab
     if link.up:
         yield lambda: links.set_up(host, link, False)
     if link.name != before.name:
-        yield lambda: links.rename(host, link, before.name)
+        yield partial(_give_name, links.rename, host, link, before.name)
     for name in before.alternative_names:
         if name not in link.alternative_names:
-            yield partial(links.add_alternative_name, host, link, name)
+            yield partial(_give_name, links.add_alternative_name, host, link, name)
     if link.mtu != before.mtu:
         yield lambda: links.set_mtu(host, link, before.mtu)
+
+
+def _give_name(
+    change: Callable[[Socket, Link, str], None], host: Socket, link: Link, name: str
+) -> None:
+    """Give a device its name back, unless another device has taken that meanwhile."""
+    try:
+        change(host, link, name)
+    except KernelError as refusal:
+        other = links.find(host, name) if refusal.errno == errno.EEXIST else None
+        if other is None or other.ifindex == link.ifindex:
+            raise
+        log.write("warning", f"{link.name} is not {name} again: another device has that name")

@@ -5,7 +5,7 @@ import socket
 import struct
 
 from sriov_cni.kernel.links import Link
-from sriov_cni.kernel.netlink import KernelError
+from sriov_cni.kernel.netlink import refusals
 from sriov_cni.kernel.netns import Pod, inside
 
 _BROADCAST, _ALL_NODES = b"\xff" * 6, bytes.fromhex("333300000001")
@@ -20,15 +20,13 @@ def announce(pod: Pod, link: Link, addresses: list[tuple[int, str]]) -> None:
     Raises KernelError. Without carrier the kernel drops them.
     """
     mac = bytes.fromhex(link.mac.replace(":", ""))
-    try:
+    with refusals(f"announcing addresses on {link.name}"):
         with inside(pod.namespace):
             sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         with sender:
             sender.bind((link.name, 0))
             for version, address in addresses:
                 sender.send(_arp(mac, address) if version == 4 else _advertisement(mac, address))
-    except OSError as error:
-        raise KernelError(error.errno or 0, f"announcing addresses on {link.name}") from None
 
 
 def _arp(mac: bytes, address: str) -> bytes:

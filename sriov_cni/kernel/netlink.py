@@ -10,6 +10,8 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Message = Any  # pyroute2 ships no types; its messages stay within kernel/
@@ -44,18 +46,29 @@ class KernelError(Exception):
         return f"{self.doing}: {os.strerror(self.errno)} ({name}){said}"
 
 
+@contextmanager
+def refusals(doing: str) -> Iterator[None]:
+    """Turn the OSErrors of a with-statement into KernelErrors that say what was being done."""
+    try:
+        yield
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, doing) from None
+
+
 class Socket:
-    """A socket bound to the network namespace that the thread is in when it is made."""
+    """A socket bound to the network namespace that the thread is in when it is made.
+
+    All methods raise KernelError.
+    """
 
     def __init__(self) -> None:
         flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        self._socket = socket.socket(socket.AF_NETLINK, flags, _NETLINK_ROUTE)
+        with refusals("opening a netlink socket"):
+            self._socket = socket.socket(socket.AF_NETLINK, flags, _NETLINK_ROUTE)
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
-            try:
+            # an older kernel does not know it: fewer words in errors, longer dumps
+            with suppress(OSError):
                 self._socket.setsockopt(_SOL_NETLINK, option, 1)
-            except OSError:  # an older kernel: fewer words in errors, longer dumps
-                continue
-        self._socket.bind((0, 0))
         self._sequence = 0
 
     def close(self) -> None:
@@ -64,28 +77,29 @@ class Socket:
 
     def change(self, kind: int, message: Message, flags: int, doing: str) -> None:
         """Send a request that changes something and wait for its acknowledgement."""
-        self._send(kind, message, flags | _NLM_F_ACK)
-        self._answers(type(message), doing)
+        self._ask(kind, message, flags | _NLM_F_ACK, doing)
 
     def get(self, kind: int, message: Message, doing: str) -> Message:
         """Send a request for one object and return it."""
-        self._send(kind, message, 0)
-        return self._answers(type(message), doing, single=True)[0]
+        return self._ask(kind, message, 0, doing, single=True)[0]
 
     def dump(self, kind: int, message: Message, doing: str) -> list[Message]:
         """Send a request for all objects that match the message and return them."""
-        self._send(kind, message, _NLM_F_DUMP)
-        return self._answers(type(message), doing)
+        return self._ask(kind, message, _NLM_F_DUMP, doing)
 
-    def _send(self, kind: int, message: Message, flags: int) -> None:
+    def _ask(
+        self, kind: int, message: Message, flags: int, doing: str, *, single: bool = False
+    ) -> list[Message]:
         self._sequence += 1
         message["header"]["type"] = kind
         message["header"]["flags"] = _NLM_F_REQUEST | flags
         message["header"]["sequence_number"] = self._sequence
         message.encode()
-        self._socket.send(message.data)
+        with refusals(doing):
+            self._socket.send(message.data)
+            return self._answers(type(message), doing, single)
 
-    def _answers(self, shape: type[Message], doing: str, single: bool = False) -> list[Message]:
+    def _answers(self, shape: type[Message], doing: str, single: bool) -> list[Message]:
         answers: list[Message] = []
         while True:
             data = self._socket.recv(_BIGGEST_ANSWER)

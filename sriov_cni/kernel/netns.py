@@ -7,13 +7,13 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
-from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.netlink import KernelError, Socket, refusals
 
 _CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
 _NS_GET_NSTYPE = 0xB703  # include/uapi/linux/nsfs.h
-_OWN = "/proc/self/ns/net"
 
 
 class NotANamespaceError(Exception):
@@ -32,7 +32,7 @@ def pod_at(path: str) -> Iterator[Pod]:
     """Open the network namespace at `path` for the length of a with-statement.
 
     The process itself does not stay there. Raises NotANamespaceError if there is none, or if it is
-    the one this process is in: a device "moved" there would stay on the host.
+    the host's: a device "moved" there would stay on the host.
     """
     namespace = _open(path)
     try:
@@ -47,7 +47,7 @@ def pod_at(path: str) -> Iterator[Pod]:
 
 
 def exists(path: str) -> bool:
-    """Tell whether there is another network namespace than this process's at `path`."""
+    """Tell whether there is another network namespace than the host's at `path`."""
     try:
         os.close(_open(path))
     except NotANamespaceError:
@@ -55,14 +55,15 @@ def exists(path: str) -> bool:
     return True
 
 
-@contextmanager
-def own_namespace() -> Iterator[int]:
-    """Open the network namespace this process is in, for the length of a with-statement."""
-    fd = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+@cache
+def host() -> int:
+    """Return a descriptor of the host's network namespace: the one this process was started in.
+
+    Opened before any other is entered, and kept: should the way back from a pod ever fail, the
+    pod must not pass for the host.
+    """
+    with refusals("opening the host's network namespace"):
+        return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def prepare_ipv6(pod: Pod, netdev: str) -> None:
@@ -74,11 +75,8 @@ def prepare_ipv6(pod: Pod, netdev: str) -> None:
     with inside(pod.namespace):
         for setting, value in (("disable_ipv6", "0"), ("optimistic_dad", "1")):
             path = f"/proc/sys/net/ipv6/conf/{netdev}/{setting}"
-            try:
-                with open(path, "w", encoding="ascii") as file:
-                    file.write(value)
-            except OSError as error:
-                raise KernelError(error.errno or 0, f"writing {value} to {path}") from None
+            with refusals(f"writing {value} to {path}"), open(path, "w", encoding="ascii") as file:
+                file.write(value)
 
 
 def _open(path: str) -> int:
@@ -110,7 +108,7 @@ def _fault(fd: int) -> str | None:
         return "not a namespace"
     if kind != _CLONE_NEWNET:
         return "a namespace, but not a network namespace"
-    if os.path.samestat(os.fstat(fd), os.stat(_OWN)):
+    if os.path.samestat(os.fstat(fd), os.fstat(host())):
         return "the host's own network namespace"
     return None
 
@@ -118,12 +116,12 @@ def _fault(fd: int) -> str | None:
 @contextmanager
 def inside(namespace: int) -> Iterator[None]:
     """Have this thread in another network namespace for the length of a with-statement."""
-    with own_namespace() as own:
-        _enter(namespace)
-        try:
-            yield
-        finally:
-            _enter(own)
+    home = host()
+    _enter(namespace)
+    try:
+        yield
+    finally:
+        _enter(home)
 
 
 def _enter(namespace: int) -> None:

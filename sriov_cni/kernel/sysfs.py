@@ -2,18 +2,28 @@
 """Read-only discovery of PFs and VFs in sysfs (Documentation/ABI/testing/sysfs-bus-pci).
 
 Names given to these functions must be valid interface names (cni/names.py) or PCI addresses that
-came from here: they become parts of paths.
+came from here: they become parts of paths. All functions raise KernelError where sysfs cannot be
+looked at: that is not to know that there is nothing.
 """
 
+import errno
 import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from sriov_cni.kernel.netlink import KernelError
 
 _NET = "/sys/class/net"
 _PCI = "/sys/bus/pci/devices"
+# How sysfs says that something is not there, or that a driver does not have it.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENODEV, errno.EOPNOTSUPP)
+
+Found = TypeVar("Found")
 
 
 def exists(netdev: str) -> bool:
     """Tell whether the host has a network device of this name."""
-    return os.path.exists(f"{_NET}/{netdev}")
+    return _look(os.stat, f"{_NET}/{netdev}") is not None
 
 
 def total_vfs(pf: str) -> int | None:
@@ -38,7 +48,7 @@ def device_address(netdev: str) -> str | None:
 
 def device_exists(address: str) -> bool:
     """Tell whether there is a PCI device at an address."""
-    return os.path.exists(f"{_PCI}/{address}")
+    return _look(os.stat, f"{_PCI}/{address}") is not None
 
 
 def pf_address(address: str) -> str | None:
@@ -68,10 +78,12 @@ def uplink_names(address: str) -> list[str]:
 
 def netdev_names(address: str) -> list[str]:
     """Return the names of a PCI device's network devices in this network namespace."""
-    try:
-        return sorted(os.listdir(f"{_PCI}/{address}/net"))
-    except OSError:
-        return []
+    return sorted(_look(os.listdir, f"{_PCI}/{address}/net") or [])
+
+
+def has_netdevs(address: str) -> bool:
+    """Tell whether a PCI device has network devices, in whatever network namespace."""
+    return _look(os.stat, f"{_PCI}/{address}/net") is not None
 
 
 def driver(address: str) -> str | None:
@@ -80,24 +92,31 @@ def driver(address: str) -> str | None:
 
 
 def boot_id() -> str:
-    """Return the kernel's random identifier of the present boot (random(4)); raise OSError."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
+    """Return the kernel's random identifier of the present boot (random(4))."""
+    return _text("/proc/sys/kernel/random/boot_id")
 
 
 def _link_name(path: str) -> str | None:
-    try:
-        return os.path.basename(os.readlink(path))
-    except OSError:
-        return None
+    target = _look(os.readlink, path)
+    return os.path.basename(target) if target is not None else None
 
 
 def _text(path: str) -> str:
+    return _look(_read, path) or ""
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read(64).strip()
+
+
+def _look(how: Callable[[str], Found], path: str) -> Found | None:
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read(64).strip()
-    except OSError:  # drivers without such a name answer EOPNOTSUPP
-        return ""
+        return how(path)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise KernelError(error.errno or errno.EIO, f"reading {path}") from None
 
 
 def _number(path: str) -> int | None:

@@ -38,6 +38,7 @@ class Node:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n", "cannot make namespaces: not root?"
         self._daemons: list[subprocess.Popen[str]] = []
+        self.netns = str(self._process.pid)
         self._enter = ("nsenter", "-t", str(self._process.pid), "-m", "-n", "--")
         python = (sys.executable, "-P")
         self.sriov = Plugin(*self._enter, *python, "-m", "sriov_cni")
@@ -94,8 +95,7 @@ class Node:
 
     def take_from_pod(self, pod: str, name: str, home: str) -> None:
         """Bring a device back to the host, as the kernel does when a namespace dies."""
-        netns = str(self._process.pid)
-        self.run("ip", "-n", pod, "link", "set", name, "netns", netns, "name", home)
+        self.run("ip", "-n", pod, "link", "set", name, "netns", self.netns, "name", home)
 
     def link(self, path: str, target: str) -> None:
         """Make a symbolic link on the host, whatever it replaces."""
@@ -125,7 +125,7 @@ class Node:
         return {
             "links": {
                 link["ifname"]: (
-                    link["address"],
+                    link.get("address"),
                     link["mtu"],
                     "UP" in link["flags"],
                     sorted(link.get("altnames", [])),

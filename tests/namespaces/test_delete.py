@@ -2,12 +2,15 @@
 """DEL: everything is as before, however little is left to go by."""
 
 import json
+import shutil
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.namespaces.node import Node
 from tests.namespaces.test_add import DUAL_STACK, L2
-from tests.plugin import MYNET, Document
+from tests.plugin import MYNET, Document, wait_for, write_plugin
 
 FULL: Document = DUAL_STACK | {"mtu": 1400}
 
@@ -66,8 +69,44 @@ def test_del_after_the_namespace_died_with_the_vf_in_it(
 ) -> None:
     # A veth dies with its namespace, as a VF does when its card is reset.
     node.run("ip", "netns", "delete", "pod")
+    shutil.rmtree(node.path("/sys/bus/pci/devices/0000:01:10.0/net"))
     assert node.sriov("DEL", FULL, netns="/run/netns/pod").status == 0
     assert node.state()["records"] == node.state()["leases"] == []
+
+
+def test_a_vf_in_a_namespace_without_a_path_is_not_forgotten(
+    node: Node, attached: dict[str, object]
+) -> None:
+    node.start("ip", "netns", "exec", "pod", "sleep", "60")
+    (holder,) = wait_for(lambda: node.run("ip", "netns", "pids", "pod").split())
+    node.run("ip", "netns", "delete", "pod")
+    outcome = node.sriov("DEL", FULL, netns="/run/netns/pod")
+    assert outcome.code == 11
+    assert "VF 0 of eth1 is in an unknown network namespace" in outcome.said
+    assert node.state()["records"] == ["0000:01:10.0,pod,net1"]
+    home = ("netns", node.netns, "name", "dev0")  # what the kernel does once the process has ended
+    node.run("nsenter", "-t", holder, "-n", "ip", "link", "set", "net1", *home)
+    node.link("/sys/bus/pci/devices/0000:01:10.0/net/dev0", "eth1v0")
+    assert node.sriov("DEL", FULL, netns="/run/netns/pod").status == 0
+    assert node.state() == attached
+
+
+def test_del_does_not_wait_for_the_vfs_next_pod(node: Node, pod: str, tmp_path: Path) -> None:
+    refusing = write_plugin(tmp_path, "[ $CNI_COMMAND = ADD ] && cat result || exit 1")
+    (tmp_path / "result").write_text('{"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.5/24"}]}')
+    config = L2 | {"ipam": {"type": "written"}}
+    assert node.sriov("ADD", config, netns=pod, args="VF=0", path=refusing).status == 0
+    assert node.sriov("DEL", config, netns=pod, path=refusing).code == 106
+    slow = write_plugin(tmp_path, "[ $CNI_COMMAND != ADD ] || { touch asked; sleep 30; }")
+    running = node.sriov.start("ADD", config, container="next", netns=pod, args="VF=0", path=slow)
+    wait_for((tmp_path / "asked").exists)
+    taken = node.state()
+    begin = time.monotonic()
+    assert node.sriov("DEL", config, netns=pod, path=slow).status == 0
+    assert time.monotonic() - begin < 10
+    assert node.state()["links"] == taken["links"]
+    assert node.state()["records"] == ["0000:01:10.0,next,net1"]
+    running.process.kill()
 
 
 def test_an_add_after_a_lost_del_takes_the_vf_over(node: Node, pod: str) -> None:

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -140,9 +141,31 @@ def test_a_pf_whose_vfs_are_in_use_stays(node: Node, pod: str) -> None:
     assert "VFs that pods use: 0000:01:10.1" in outcome.said
 
 
-def test_a_device_that_is_not_ethernet_is_refused(node: Node, pod: str) -> None:
+# A TAP device may say that it is of any kind: include/uapi/linux/if_tun.h.
+TAP = """
+import fcntl, os, struct, sys
+tap = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"ib0", 0x1002))  # TUNSETIFF
+fcntl.ioctl(tap, 0x400454CD, int(sys.argv[1]))  # TUNSETLINK
+fcntl.ioctl(tap, 0x400454CB, 1)  # TUNSETPERSIST
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (32, "is an InfiniBand device: this plugin serves Ethernet, use ib-sriov-cni"),
+        (24, "is no Ethernet device (type 24)"),
+    ],
+)
+def test_a_device_that_is_not_ethernet_is_refused(
+    node: Node, pod: str, kind: int, words: str
+) -> None:
+    node.run(sys.executable, "-c", TAP, str(kind))
     net = node.path("/sys/bus/pci/devices/0000:01:10.1/net")
-    os.rename(f"{net}/eth1v1", f"{net}/lo")  # the loopback device stands in for InfiniBand
+    os.rename(f"{net}/eth1v1", f"{net}/ib0")
+    before = node.state()
     outcome = node.sriov("ADD", L2, netns=pod, args="VF=1")
     assert outcome.code == 7
-    assert "no Ethernet device" in outcome.said
+    assert f"0000:01:10.1 (ib0) {words}" in outcome.said
+    assert node.state() == before

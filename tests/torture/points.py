@@ -86,9 +86,15 @@ def killing(point: Point) -> list[str]:
     return ["-y", "-e", f"trace={point.syscall}", "-e", _inject(point, "signal=KILL")]
 
 
-def failing(point: Point, error: int) -> list[str]:
-    """Return the options with which the system call of a point fails, unexecuted."""
-    return ["-y", "-e", f"trace={point.syscall}", "-e", _inject(point, f"error={errorcode[error]}")]
+def failing(point: Point, error: int, times: int = 1) -> list[str]:
+    """Return the options with which the system call of a point fails, unexecuted.
+
+    More than once: then every second call of it from there on.
+    """
+    inject = _inject(point, f"error={errorcode[error]}")
+    if times > 1:
+        inject += f"..{point.nth + 2 * (times - 1)}+2"
+    return ["-y", "-e", f"trace={point.syscall}", "-e", inject]
 
 
 def refusing(point: Point, request: Request, error: int) -> list[str]:

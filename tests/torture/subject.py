@@ -143,6 +143,10 @@ class Subject(Node):
         pod = self.ip("-n", _POD, "link", "show")
         return state | links | {"pod": sorted(link["ifname"] for link in pod)}
 
+    def pod_macs(self) -> dict[str, str]:
+        """Return the MACs of the pod's interfaces."""
+        return {link["ifname"]: link["address"] for link in self.ip("-n", _POD, "link", "show")}
+
     def left(self) -> list[str]:
         """Return a phrase for all that is not as it was before the ADD."""
         now = self.portrait()

@@ -121,7 +121,7 @@ import sys
 from sriov_cni.store import Directory
 directory = Directory(sys.argv[1], create=False)
 for _ in range(20):
-    with directory.locked():
+    with directory.locked(patience=20):
         directory.write("count", str(int(directory.read("count")) + 1).encode())
 """
 
@@ -133,3 +133,24 @@ def test_a_locked_directory_keeps_other_processes_waiting(tmp_path: Path) -> Non
     counters = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(4)]
     assert [counter.wait(timeout=30) for counter in counters] == [0, 0, 0, 0]
     assert directory.read("count") == b"80"
+
+
+def test_waiting_for_a_locked_directory_has_an_end(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    with (
+        directory.locked(patience=0),
+        pytest.raises(TimeoutError, match="locked by others for 0 s"),
+        directory.locked(patience=0.01),
+    ):
+        pytest.fail("locked twice")
+    with directory.locked(patience=0):
+        pass  # given back
+
+
+def test_what_a_killed_writer_left_is_no_file_and_can_be_removed(tmp_path: Path) -> None:
+    (tmp_path / ".new-record").write_text("half a rec")
+    directory = Directory(str(tmp_path), create=False)
+    assert (directory.names(), directory.unfinished()) == ([], ["record"])
+    directory.discard("record")
+    directory.discard("record")
+    assert os.listdir(tmp_path) == []
