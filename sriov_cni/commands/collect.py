@@ -5,7 +5,7 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.commands.delete import delete_recorded
-from sriov_cni.domain import addressing, configuration
+from sriov_cni.domain import addressing, configuration, predecessor
 from sriov_cni.domain.record import Registry
 from sriov_cni.kernel.netlink import KernelError
 
@@ -20,6 +20,7 @@ def collect(call: Call) -> None:
     problems = []
     if registry is not None:
         unknown = [a for a in registry.attachments_of(call.network) if a[:2] not in valid]
+        unknown += predecessor.unknown_attachments(registry, call.network, valid)
         for attachment in unknown:
             try:
                 delete_recorded(registry, attachment, call)

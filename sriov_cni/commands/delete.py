@@ -3,7 +3,7 @@
 
 from sriov_cni.cni.call import Attachment, Call
 from sriov_cni.domain import addressing, configuration
-from sriov_cni.domain.record import Registry
+from sriov_cni.domain.record import Record, Registry
 from sriov_cni.domain.selection import lock
 from sriov_cni.domain.teardown import take_down
 from sriov_cni.kernel.netlink import Socket
@@ -21,7 +21,7 @@ def delete(call: Call) -> None:
 
 def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> bool:
     """Undo a recorded attachment; return whether there was a record. Raises CniError."""
-    record = registry.find(attachment)
+    record = registry.find(attachment) or _adopted(registry, attachment, call)
     if record is None:
         registry.discard_unfinished(lambda unfinished: unfinished[:2] == attachment[:2])
         return False
@@ -37,3 +37,16 @@ def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> b
     if problems:
         raise problems[0]
     return True
+
+
+def _adopted(registry: Registry, attachment: Attachment, call: Call) -> Record | None:
+    """Return a record of what the Go plugin attached; None if it did not, or another DEL has it."""
+    from sriov_cni.domain import predecessor  # not on the usual way
+
+    function = predecessor.function_of(registry, attachment)
+    if function is None:
+        return None
+    lock(registry, function)
+    record = predecessor.adopt(registry, Socket(), attachment, call)
+    registry.unlock(function.address)
+    return record

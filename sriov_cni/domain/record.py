@@ -25,12 +25,16 @@ from sriov_cni.store import Directory, LockFile
 
 _FORMAT = 1
 _LARGEST = 8 * document.LARGEST_DOCUMENT  # a configuration, escaped to ASCII, and then some
+_LONGEST_PATH = 4096  # PATH_MAX
 _LOCK_FILE = "lock"
 _RETURNED = "returned"  # stands for the PCI address once the VF is home and IPAM DEL remains
 
 
 class Device(NamedTuple):
-    """A network device before an attachment changed it; `parent` as in kernel/links.py."""
+    """A network device before an attachment changed it; `parent` as in kernel/links.py.
+
+    An `mtu` of 0 is unknown: old releases of the Go plugin did not keep it.
+    """
 
     name: str
     alternative_names: tuple[str, ...]
@@ -167,14 +171,21 @@ class Registry:
         return record.boot == self.boot and _file_name(record) in self._names()
 
     def predecessors_pod(self, address: str) -> str:
-        """Return the network namespace that the established Go plugin gave a VF to, or "".
+        """Return the path of the network namespace that the Go plugin gave a VF to, or "".
 
-        It keeps its state in the same directory by default: pci/<address> holds that path.
+        It keeps that in pci/<address>; domain/predecessor.py has the rest. Some releases make the
+        file when they lock the VF: an empty one claims nothing.
         """
         try:
-            return Directory(f"{self._path}/pci", create=False).read(address).decode().strip()
+            path = Directory(f"{self._path}/pci", create=False).read(address, _LONGEST_PATH)
+            return path.decode().strip()
         except (OSError, UnicodeDecodeError):
             return ""
+
+    def end_predecessors_claim(self, address: str) -> None:
+        """Remove the Go plugin's claim on a VF; none is no error."""
+        with self._usable(), suppress(FileNotFoundError):
+            Directory(f"{self._path}/pci", create=False).remove(address)
 
     def claimed_addresses(self) -> frozenset[str]:
         """Return the PCI addresses that records name, those of earlier boots included."""
@@ -230,6 +241,12 @@ class Registry:
         with suppress(OSError):
             self._directory.rename(name, f"damaged-{name}")
         return None
+
+    @contextmanager
+    def directory(self) -> Iterator[Directory]:
+        """Lend the state directory, for files that are no records: domain/predecessor.py's."""
+        with self._usable():
+            yield self._directory
 
     @contextmanager
     def _usable(self) -> Iterator[None]:

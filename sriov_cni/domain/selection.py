@@ -10,7 +10,7 @@ from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.function import Function, count_vfs, requested, vfs_of
 from sriov_cni.domain.record import Record, Registry
 from sriov_cni.domain.teardown import take_down
-from sriov_cni.domain.vf import find_on_host
+from sriov_cni.domain.vf import find_on_host, restore
 from sriov_cni.kernel import netns, routing, sysfs
 from sriov_cni.kernel.links import ETHERNET, INFINIBAND, Link
 from sriov_cni.kernel.netlink import Socket
@@ -93,15 +93,37 @@ def _claim(
         problems = [str(problem) for problem in take_down(registry, host, holder, call)]
         if registry.claims(holder):
             return _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
-        log.write("warning", f"{function} was lost by {_name(holder)} without a DEL: restored it")
+        _tell_lost(function, holder)
         holder, link = None, find_on_host(host, function.address)
     if holder is not None:
         return _Obstacle(errors.TRY_AGAIN_LATER, f"belongs to {_name(holder)} until its DEL")
-    if link is None and netns.exists(registry.predecessors_pod(function.address)):
+    pod = registry.predecessors_pod(function.address)
+    pod_lives = pod != "" and netns.exists(pod)
+    if link is None and pod_lives:
         return _Obstacle(errors.TRY_AGAIN_LATER, "was given to a pod by another SR-IOV plugin")
-    if link is None:
-        return _without_device(function)
-    return _host_use(registry, host, function, link) or Selected(function, link)
+    obstacle = (
+        _host_use(registry, host, function, link) if link else _fault_without_device(function)
+    )
+    if obstacle is not None:
+        return obstacle
+    if pod and not pod_lives and call.command != "STATUS":
+        return _restored(registry, host, function, link)
+    return Selected(function, link)
+
+
+def _restored(
+    registry: Registry, host: Socket, function: Function, link: Link | None
+) -> Selected | _Obstacle:
+    """Restore a function whose pod, attached by the Go plugin, died without a DEL."""
+    from sriov_cni.domain import predecessor  # not on the usual way
+
+    holder = predecessor.lost(registry, host, function.address)
+    if holder is not None:
+        if problems := restore(host, holder, link):
+            return _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
+        _tell_lost(function, holder)
+    registry.end_predecessors_claim(function.address)
+    return Selected(function, find_on_host(host, function.address))
 
 
 def _pod_is_gone(holder: Record) -> bool:
@@ -113,14 +135,19 @@ def _name(record: Record) -> str:
     return f"interface {record.attachment.ifname} of container {record.attachment.container_id}"
 
 
+def _tell_lost(function: Function, holder: Record) -> None:
+    log.write("warning", f"{function} was lost by {_name(holder)} without a DEL: restored it")
+
+
 def _lost(holder: Record, problems: list[str]) -> str:
     return f"was lost by {_name(holder)} and could not be restored: {'; '.join(problems)}"
 
 
-def _without_device(function: Function) -> Selected | _Obstacle:
+def _fault_without_device(function: Function) -> _Obstacle | None:
+    """Say why a function without network device on the host can be none for user space."""
     driver = sysfs.driver(function.address)
     if driver in _USERSPACE_DRIVERS:
-        return Selected(function, None)
+        return None
     if driver is None:
         return _Obstacle(
             errors.DEVICE_IN_USE,

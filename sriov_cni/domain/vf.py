@@ -273,7 +273,7 @@ def _device_changes(host: Socket, link: Link, before: Device) -> Iterator[Callab
     for name in before.alternative_names:
         if name not in link.alternative_names:
             yield partial(_give_name, links.add_alternative_name, host, link, name)
-    if link.mtu != before.mtu:
+    if before.mtu not in (0, link.mtu):
         yield lambda: links.set_mtu(host, link, before.mtu)
 
 

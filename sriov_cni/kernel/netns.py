@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sriov_cni.kernel.netlink import KernelError, Socket, refusals
 
 _CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
 _NS_GET_NSTYPE = 0xB703  # include/uapi/linux/nsfs.h
 
 
@@ -84,7 +85,7 @@ def _open(path: str) -> int:
         # O_NONBLOCK: opening a FIFO somebody put there must not wait for a writer
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+        if error.errno not in _ABSENT:
             # not to be able to look is not to know that there is none
             raise KernelError(error.errno or 0, f"opening {path}") from None
         raise NotANamespaceError(f"{path} cannot be opened: {error.strerror}") from None

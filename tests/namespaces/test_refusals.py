@@ -106,6 +106,7 @@ def test_an_interface_name_taken_in_the_pod_is_refused(node: Node, pod: str) -> 
         ("/etc/hostname", "not a namespace"),
         ("/var/lib/cni/fifo", "not a namespace"),
         ("relative/path", "No such file"),
+        ("/run/netns/" + "x" * 300, "File name too long"),
     ],
 )
 def test_a_netns_that_is_none_is_named(node: Node, netns: str, words: str) -> None:

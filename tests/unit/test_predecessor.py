@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Go plugin's cache becomes records: translated, or refused where it cannot be right."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sriov_cni.cni.call import Attachment, Call
+from sriov_cni.domain import predecessor
+from sriov_cni.domain.function import Function
+from sriov_cni.domain.record import Device, Record, Registry, Snapshot
+from sriov_cni.kernel.netlink import Socket
+from sriov_cni.kernel.vfs import NO_MAC, VfAttributes
+from tests import goplugin
+from tests.plugin import Document
+
+ADDRESS = "ffff:3b:02.1"  # no machine has it, so no record claims it
+POD = Attachment("pod-a", "net1", "/run/netns/pod-a")
+CONFIG: Document = {
+    "cniVersion": "1.0.0",
+    "name": "mynet",
+    "type": "sriov",
+    "deviceID": ADDRESS,
+    "ipam": {"type": "host-local", "ranges": []},
+}
+STATE = goplugin.vf_state("eth1v1", "02:00:00:00:00:01", MTU=9000)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """A node's registry, new."""
+    return Registry(str(tmp_path), create=True)
+
+
+def write(directory: Path, content: Document | bytes, name: str = "pod-a-net1") -> None:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    (directory / name).write_bytes(data)
+
+
+def cache(config: Document, **state: Any) -> Document:
+    return goplugin.cache(config, "eth1", 1, STATE | state)
+
+
+def adopt(registry: Registry, attachment: Attachment = POD) -> Record | None:
+    config = CONFIG | {"prevResult": {}}
+    call = Call("DEL", attachment, "IP=10.0.0.1", "/opt/cni/bin", "mynet", "1.0.0", config)
+    return predecessor.adopt(registry, Socket(), attachment, call)
+
+
+def adopted_from(registry: Registry, directory: Path, content: Document) -> Snapshot:
+    write(directory, content)
+    record = adopt(registry)
+    assert record is not None
+    return record.before
+
+
+def test_an_adopted_attachment_has_a_record_instead_of_its_file(
+    registry: Registry, tmp_path: Path
+) -> None:
+    write(tmp_path, cache(CONFIG))
+    assert predecessor.function_of(registry, POD) == Function("eth1", 1, ADDRESS)
+    record = adopt(registry)
+    assert record is not None
+    assert record == registry.find(POD)
+    assert record.config == CONFIG
+    assert (record.attachment, record.arguments) == (POD, "IP=10.0.0.1")
+    assert os.listdir(tmp_path) == [f"{ADDRESS},pod-a,net1"]
+    assert adopt(registry) is None
+
+
+def test_a_vf_that_is_not_there_is_not_claimed(registry: Registry, tmp_path: Path) -> None:
+    write(tmp_path, cache(CONFIG))
+    record = adopt(registry)
+    assert record is not None
+    assert not registry.claims(record)
+    assert registry.holder(ADDRESS) is None
+
+
+def test_the_device_is_restored_and_of_the_attributes_those_that_were_changed(
+    registry: Registry, tmp_path: Path
+) -> None:
+    device = Device("eth1v1", (), "02:00:00:00:00:01", 9000, up=False, parent="")
+    nothing = VfAttributes(mac=NO_MAC)
+    # An attribute that the driver does not know is kept as if it had a value.
+    assert adopted_from(registry, tmp_path, cache(CONFIG, Trust=True)) == (device, nothing)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept", "before"),
+    [
+        ({"vlan": 7}, {"Vlan": 0}, {"vlan": 0, "vlan_qos": 0, "vlan_proto": "802.1q"}),
+        (
+            {"vlan": 7, "vlanQoS": 1},
+            {"Vlan": 50, "VlanQoS": 3, "VlanProto": 0x88A8},
+            {"vlan": 50, "vlan_qos": 3, "vlan_proto": "802.1ad"},
+        ),
+        ({"vlan": 0}, {"VlanProto": 0xA888}, {"vlan": 0, "vlan_qos": 0, "vlan_proto": "802.1ad"}),
+        ({"spoofchk": "off"}, {"SpoofChk": True}, {"spoofchk": True}),
+        ({"trust": "on"}, {"Trust": False}, {"trust": False}),
+        ({"link_state": "enable"}, {"LinkState": 2}, {"link_state": "disable"}),
+        ({"min_tx_rate": 0}, {"MaxTxRate": 9}, {"min_tx_rate": 0, "max_tx_rate": 9}),
+        ({"mac": "66:d8:02:77:aa:aa"}, {"AdminMAC": "02:00:00:00:00:0A"}, {}),
+    ],
+)
+def test_an_attribute_that_was_changed_is_restored(
+    registry: Registry, tmp_path: Path, wanted: Document, kept: Document, before: Document
+) -> None:
+    mac = kept.get("AdminMAC", NO_MAC).lower()
+    _, attributes = adopted_from(registry, tmp_path, cache(CONFIG | wanted, **kept))
+    assert attributes == VfAttributes(mac=mac, **before)
+
+
+def test_a_vf_for_user_space_has_no_device(registry: Registry, tmp_path: Path) -> None:
+    before = adopted_from(registry, tmp_path, cache(CONFIG, HostIFName="", EffectiveMAC="", MTU=0))
+    assert before.device is None
+
+
+DAMAGED = [
+    b"",
+    b"[]",
+    b"{",
+    b"\xff\xfe",
+    b'{"deviceID": ' + b"[" * 100_000,
+    cache(CONFIG | {"deviceID": "../../etc/passwd"}),
+    cache(CONFIG) | {"OrigVfState": None},
+    cache(CONFIG) | {"Master": "../eth1"},
+    cache(CONFIG) | {"VFID": True},
+    cache(CONFIG, HostIFName="a/b"),
+    cache(CONFIG, EffectiveMAC="ff:ff:ff:ff:ff:ff"),
+    cache(CONFIG, AdminMAC="nonsense"),
+    cache(CONFIG, MTU=-1),
+    cache(CONFIG | {"vlan": 7}, Vlan=5000),
+    cache(CONFIG | {"link_state": "auto"}, LinkState=3),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_file_is_as_if_it_were_not_there_but_for_a_warning(
+    registry: Registry,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    content: Document | bytes,
+) -> None:
+    write(tmp_path, content)
+    assert predecessor.function_of(registry, POD) is None
+    assert "the Go plugin's file pod-a-net1 is of no use" in capfd.readouterr().err
+    assert adopt(registry) is None
+    assert predecessor.unknown_attachments(registry, "mynet", frozenset()) == []
+    assert os.listdir(tmp_path) == ["pod-a-net1"]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(key=st.sampled_from(sorted(cache(CONFIG))), inner=st.booleans(), value=JSON_VALUES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_value_breaks_the_reading(
+    registry: Registry, tmp_path: Path, key: str, inner: bool, value: object
+) -> None:
+    states = sorted(STATE)
+    place: Document = {key: value}
+    if inner:
+        place = {"OrigVfState": STATE | {states[len(key) % len(states)]: value}}
+    write(tmp_path, cache(CONFIG | {"vlan": 7, "trust": "on", "link_state": "auto"}) | place)
+    predecessor.function_of(registry, POD)  # raises nothing
+
+
+def test_gc_finds_attachments_by_network_and_keeps_the_valid_ones(
+    registry: Registry, tmp_path: Path
+) -> None:
+    write(tmp_path, cache(CONFIG), "0123abcd-net1")
+    write(tmp_path, cache(CONFIG), "cnitool-0123456789abcdef-net1")
+    write(tmp_path, cache(CONFIG | {"name": "other"}), "4567-net1")
+    write(tmp_path, b"no cache", "4567-net2")
+    unknown = predecessor.unknown_attachments
+    found = unknown(registry, "mynet", frozenset())
+    assert sorted(found) == [("0123abcd", "net1", ""), ("cnitool-0123456789abcdef", "net1", "")]
+    valid = frozenset({("cnitool-0123456789abcdef", "net1"), ("0123abcd", "net1")})
+    assert unknown(registry, "mynet", valid) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])
+def test_a_vf_without_a_claim_of_the_go_plugin_has_no_pod(
+    registry: Registry, tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "pci").mkdir()
+        (tmp_path / "pci" / ADDRESS).write_bytes(content)
+    assert registry.predecessors_pod(ADDRESS) == ""
+    assert predecessor.lost(registry, Socket(), ADDRESS) is None
