@@ -208,12 +208,15 @@ def _move_home(host: Socket, pod: Pod, link: Link, name: str) -> None:
     try:
         links.move(pod.socket, link, netns.host(), name, up=False)
     except KernelError as refusal:
-        taken = [n for n in (name, *link.alternative_names) if links.find(host, n) is not None]
+        if refusal.errno == errno.EEXIST and links.get(pod.socket, link.ifindex) is None:
+            return  # it moved under the name it had in the pod
+        taken = {n for n in (name, *link.alternative_names) if links.find(host, n) is not None}
         if refusal.errno != errno.EEXIST or not taken:
             raise
-        for alternative in set(taken) & set(link.alternative_names):
+        for alternative in taken.intersection(link.alternative_names):
             links.remove_alternative_name(pod.socket, link, alternative)
-        links.move(pod.socket, link, netns.host(), "dev%d", up=False)  # the kernel finds a number
+        free = "dev%d" if name in taken else name  # the kernel finds a number
+        links.move(pod.socket, link, netns.host(), free, up=False)
 
 
 def _arrived(host: Socket, function: Function) -> Link | None:

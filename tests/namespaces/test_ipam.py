@@ -12,7 +12,7 @@ import pytest
 from tests.namespaces.node import Node
 from tests.namespaces.test_add import L2, net1, routes
 from tests.namespaces.test_gc_status import keeping
-from tests.plugin import Document, write_plugin
+from tests.plugin import Document, wait_for, write_plugin
 
 DEBIANS = "/usr/lib/cni"  # containernetworking-plugins, of which the newest version known is 1.0.0
 POOL: Document = {
@@ -290,13 +290,34 @@ def test_a_slow_plugin_is_waited_for_and_holds_nobody_up(
     wait = "while [ $CNI_COMMAND = ADD ] && [ ! -e go ]; do sleep 0.05; done"
     path = write_plugin(tmp_path, f"{wait}; {answering(ANSWER)}")
     slow = node.sriov.start("ADD", WRITTEN, netns=pod, path=path)
-    while not (tmp_path / "calls").exists():
-        time.sleep(0.05)
+    wait_for((tmp_path / "calls").exists)
     other = node.sriov("ADD", L2, container="other", netns=node.add_pod("other"))
     assert other.document["interfaces"][0]["pciID"] == "0000:01:10.1"
     assert slow.process.poll() is None
     (tmp_path / "go").touch()
     assert slow.outcome().document["interfaces"][0]["pciID"] == "0000:01:10.0"
+
+
+def test_a_vf_is_the_next_pods_only_when_a_slow_del_is_done_with_it(
+    node: Node, pod: str, tmp_path: Path
+) -> None:
+    wait = "while [ $CNI_COMMAND = DEL ] && [ ! -e go ]; do sleep 0.05; done"
+    path = write_plugin(tmp_path, f"{wait}; {answering(ANSWER)}")
+    assert node.sriov("ADD", WRITTEN, netns=pod, args="VF=0", path=path).status == 0
+    slow = node.sriov.start("DEL", WRITTEN, netns=pod, path=path)
+    wait_for(lambda: calls(tmp_path) == ["ADD", "DEL"])
+    other = {"container": "other", "netns": node.add_pod("other"), "args": "VF=0"}
+    refused = node.sriov("ADD", L2, **other)
+    assert (refused.code, refused.document["msg"]) == (11, "VF 0 of eth1 is busy")
+    waiting = node.sriov.start("ADD", L2, **other)
+    (tmp_path / "go").touch()
+    assert slow.outcome().status == 0
+    added = waiting.outcome()
+    assert added.document["interfaces"][0]["pciID"] == "0000:01:10.0"
+    assert node.state()["records"] == ["0000:01:10.0,other,net1"]
+    checked = L2 | {"prevResult": added.document}
+    assert node.sriov("DEL", WRITTEN, netns=pod, path=path).status == 0
+    assert node.sriov("CHECK", checked, container="other", netns=other["netns"]).status == 0
 
 
 def test_an_add_killed_while_its_plugin_works_is_undone_by_del(
@@ -305,8 +326,7 @@ def test_an_add_killed_while_its_plugin_works_is_undone_by_del(
     before = node.state()
     path = write_plugin(tmp_path, "[ $CNI_COMMAND != ADD ] || exec sleep 1")
     killed = node.sriov.start("ADD", WRITTEN, netns=pod, path=path)
-    while not (tmp_path / "calls").exists():
-        time.sleep(0.05)
+    wait_for((tmp_path / "calls").exists)
     killed.process.kill()
     killed.process.wait()
     assert node.state() != before

@@ -17,12 +17,12 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def points(product: str) -> list[Point]:
-    """The points of an ADD and of the DEL after it."""
-    found = []
+    """The points of an ADD and of the DEL, or the GC, after it."""
+    found: dict[str, list[Point]] = {}
     with Subject(product, 0) as subject:
-        for command in ("ADD", "DEL"):
+        for command in ("ADD", "DEL", "ADD", "GC"):
             ending = subject.call(command, recording())
             assert ending.status == 0, ending
-            found += recorded(command, ending.trace, product)
+            found[command] = recorded(command, ending.trace, product)
         assert subject.left() == []
-    return found
+    return [point for points in found.values() for point in points]

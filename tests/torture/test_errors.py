@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error path: whatever system call of ADD or DEL fails, the answer is right, nothing is lost.
+"""Every error path: whatever call of ADD, DEL or GC fails, the answer is right, nothing is lost.
 
 A trial makes one call fail, or has the kernel refuse one request (in its answer, as drivers do).
 The answer must be true: a success is one (CHECK agrees; a DEL has left nothing), an error is the
@@ -60,7 +60,7 @@ class _Case(NamedTuple):
         return failing(self.point, self.error)
 
 
-@pytest.mark.parametrize("command", ["ADD", "DEL"])
+@pytest.mark.parametrize("command", ["ADD", "DEL", "GC"])
 def test_every_error_is_told_and_undone(
     product: str, points: list[Point], command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +103,7 @@ def _one_case_each(points: list[Point]) -> Iterator[_Case]:
 def _fail(subject: Subject, case: _Case) -> list[str]:
     """Have a call fail, then DEL; return what was untrue and what is not as before."""
     point = case.point
-    if point.command == "DEL":
+    if point.command != "ADD":
         added = subject.call("ADD")
         if added.status != 0:
             return [f"not tried: ADD failed: {added.stdout}"]
