@@ -99,7 +99,7 @@ test-unit: .venv/.complete ## Run the unit tests (no privileges needed)
 	@echo "== unit tests"
 	time .venv/bin/python -m pytest tests/unit
 
-test-namespaces: setup .venv/.complete ## Run the tests in network namespaces of this machine (root)
+test-namespaces: setup build ## Run the tests in network namespaces of this machine (root)
 	@echo "== tests in network namespaces"
 	time .venv/bin/python -m pytest tests/namespaces
 

@@ -4,12 +4,12 @@
 import sys
 
 from sriov_cni.cni import plugin
-from sriov_cni.domain.failure import explained
+from sriov_cni.cni.errors import CniError
 
 
 def main() -> None:
     """Serve the call and exit."""
-    sys.exit(plugin.run(_command, explained))
+    sys.exit(plugin.run(_command, _explained))
 
 
 def _command(name: str) -> plugin.Command:
@@ -35,6 +35,12 @@ def _command(name: str) -> plugin.Command:
             from sriov_cni.commands.status import status
 
             return status
+
+
+def _explained(failure: Exception) -> CniError | None:
+    from sriov_cni.domain.failure import explained
+
+    return explained(failure)
 
 
 if __name__ == "__main__":

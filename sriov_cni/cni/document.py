@@ -6,7 +6,6 @@ what would be right, so that no caller compares types by hand.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
@@ -56,7 +55,7 @@ def _no_constant(text: str) -> NoReturn:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if math.isinf(number):
+    if abs(number) == float("inf"):
         raise ValueError(f"{text:.40} is too large a number")
     return number
 

@@ -7,14 +7,17 @@ object (section "Error").
 
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sriov_cni.cni import call, document, errors, versions
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.document import JsonObject
 from sriov_cni.cni.errors import CniError
-from sriov_cni.cni.result import Result
 
-Command = Callable[[Call], Result | None]
+if TYPE_CHECKING:  # VERSION, which runtimes call often, needs no addresses
+    from sriov_cni.cni.result import Result
+
+Command = Callable[[Call], "Result | None"]
 
 
 def run(

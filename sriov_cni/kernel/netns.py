@@ -76,7 +76,7 @@ def prepare_ipv6(pod: Pod, netdev: str) -> None:
     with inside(pod.namespace):
         for setting, value in (("disable_ipv6", "0"), ("optimistic_dad", "1")):
             path = f"/proc/sys/net/ipv6/conf/{netdev}/{setting}"
-            with refusals(f"writing {value} to {path}"), open(path, "w", encoding="ascii") as file:
+            with refusals(f"writing {value} to {path}"), open(path, "w", encoding="utf-8") as file:
                 file.write(value)
 
 

@@ -106,7 +106,7 @@ def _text(path: str) -> str:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         return file.read(64).strip()
 
 

@@ -39,10 +39,10 @@ class Node:
         assert self._process.stdout.readline() == "ready\n", "cannot make namespaces: not root?"
         self._daemons: list[subprocess.Popen[str]] = []
         self.netns = str(self._process.pid)
-        self._enter = ("nsenter", "-t", str(self._process.pid), "-m", "-n", "--")
+        self.entering = ("nsenter", "-t", str(self._process.pid), "-m", "-n", "--")
         python = (sys.executable, "-P")
-        self.sriov = Plugin(*self._enter, *python, "-m", "sriov_cni")
-        self.fixipam = Plugin(*self._enter, *python, "-m", "ipam")
+        self.sriov = Plugin(*self.entering, *python, "-m", "sriov_cni")
+        self.fixipam = Plugin(*self.entering, *python, "-m", "ipam")
         return self
 
     def __exit__(
@@ -57,18 +57,18 @@ class Node:
 
     def run(self, *command: str) -> str:
         """Run a command on the host."""
-        return run(*self._enter, *command)
+        return run(*self.entering, *command)
 
     def start(self, *command: str) -> None:
         """Start a program on the host that runs as long as the node is there."""
-        command = (*self._enter, *command)
+        command = (*self.entering, *command)
         nothing = subprocess.DEVNULL
         daemon = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, text=True)
         self._daemons.append(daemon)
 
     def ip(self, *arguments: str) -> Any:
         """Return what `ip -j` says on the host."""
-        return run_json(*self._enter, "ip", "-j", "-d", *arguments)
+        return run_json(*self.entering, "ip", "-j", "-d", *arguments)
 
     def path(self, path: str) -> str:
         """Return where the test finds a file of the host's mount namespace."""

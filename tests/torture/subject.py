@@ -114,7 +114,7 @@ class Subject(Node):
         source = ("env", f"PYTHONPATH={self._product}", "PYTHONDONTWRITEBYTECODE=1")
         strace = ("strace", "-o", self._log, *tampering) if tampering else ()
         python = (sys.executable, "-P", "-m", "sriov_cni")
-        plugin = Plugin(*self._enter, *source, *strace, *python)
+        plugin = Plugin(*self.entering, *source, *strace, *python)
         config = CONFIGURATION | more
         if command == "GC":
             config["cni.dev/valid-attachments"] = []

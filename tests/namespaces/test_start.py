@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start-up is the product's speed: which modules the frozen program loads, and which it does not.
+
+The executable cannot be asked, so its parts are run in a bare interpreter as the executable runs
+them: the same start-up module, the same files of modules.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.namespaces.node import Node
+from tests.plugin import MYNET, Document, Plugin
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import os, sys
+sys._MEIPASS = "{root}/dist/sriov-cni/_internal"
+started = set(sys.modules)
+def run(path):
+    exec(compile(open("{root}/" + path).read(), path, "exec"), {{"__name__": "__main__"}})
+run("sriov_cni/frozen.py")
+def leave(status):
+    os.write(2, " ".join(sorted(set(sys.modules) - started)).encode())
+    os._exit(status)
+sys.exit = leave
+run("sriov_cni/__main__.py")
+"""
+# What a call may load besides this project's own modules. Whatever is to be added here costs every
+# pod of every node some time: docs/performance.md says how much a module takes.
+PYTHONS = """
+    _collections _ctypes _functools _imp _json _operator _socket _stat _struct _collections_abc
+    atexit errno fcntl gc genericpath itertools os os.path posixpath stat
+    contextlib ctypes ctypes._endian functools json json.decoder json.encoder json.scanner reprlib
+    struct types warnings
+"""
+SUBSTITUTES = """
+    collections collections.abc importlib logging pkgutil pprint re socket threading traceback typing weakref
+    netaddr pyroute2 pyroute2.config
+"""
+LIBRARIES = """
+    netaddr.core netaddr.ip netaddr.strategy netaddr.strategy.ipv4 netaddr.strategy.ipv6
+    pyroute2.common pyroute2.netlink pyroute2.netlink.exceptions pyroute2.netlink.rtnl
+    pyroute2.netlink.rtnl.ifaddrmsg pyroute2.netlink.rtnl.ifinfmsg
+    pyroute2.netlink.rtnl.ifinfmsg.plugins pyroute2.netlink.rtnl.iw_event
+    pyroute2.netlink.rtnl.rtmsg
+"""
+PLUGINS = "pyroute2.netlink.rtnl.ifinfmsg.plugins."  # kinds of links
+KNOWN = {*PYTHONS.split(), *SUBSTITUTES.split(), *LIBRARIES.split()}
+
+
+@pytest.fixture
+def bare(node: Node) -> Plugin:
+    """The frozen program in a bare interpreter; it names the modules it loaded on stderr."""
+    python = f"{sys.base_prefix}/bin/python3"
+    return Plugin(*node.entering, python, "-I", "-S", "-OO", "-c", PROGRAM.format(root=ROOT))
+
+
+def foreign(loaded: str) -> set[str]:
+    """Return the modules among those loaded that are not on the list."""
+    ours = ("sriov_cni", "ipam", PLUGINS)
+    return {name for name in loaded.split() if name not in KNOWN and not name.startswith(ours)}
+
+
+def test_add_check_and_del_load_only_what_is_on_the_list(
+    node: Node, pod: str, bare: Plugin
+) -> None:
+    config: Document = MYNET | {"cniVersion": "1.1.0"}
+    args = "IP=10.55.206.46;VF=1;MAC=66:d8:02:77:aa:aa"
+    added = bare("ADD", config, netns=pod, args=args)
+    assert added.status == 0
+    checked = bare("CHECK", config | {"prevResult": added.document}, netns=pod, args=args)
+    deleted = bare("DEL", config, netns=pod, args=args)
+    assert (checked.status, deleted.status) == (0, 0)
+    assert [foreign(outcome.stderr) for outcome in (added, checked, deleted)] == [set()] * 3
+    assert "pyroute2.netlink.rtnl.rtmsg" in added.stderr  # it does name what was loaded
+
+
+def test_version_loads_no_library_at_all(bare: Plugin) -> None:
+    loaded = bare("VERSION", {"cniVersion": "1.1.0"}).stderr.split()
+    libraries = {name for name in loaded if name in LIBRARIES.split()}
+    assert libraries == set()
+    assert [name for name in loaded if name.startswith(("sriov_cni.domain", "ipam"))] == []
+
+
+@pytest.mark.parametrize("layout", ["sriov-cni/sriov", "sriov"])
+def test_what_is_unusual_is_loaded_when_it_happens(layout: str) -> None:
+    """Regular expressions and another encoding, in either layout."""
+    program = f"{ROOT}/dist/{layout}"
+    environment = os.environ | {"CNI_COMMAND": "VERSION"}
+    for data, said in (
+        ('{"cniVersion": "0.4.0"}'.encode("utf-16"), '"cniVersion":"0.4.0"'),
+        (b'{"cniVersion": "0.4.0"', "Expecting ',' delimiter: line 1 column 23 (char 22)"),
+        (b" \n{}\t x", "Extra data: line 2 column 5 (char 6)"),
+    ):
+        done = subprocess.run([program], input=data, env=environment, capture_output=True)
+        assert said in done.stdout.decode()
+        assert done.stderr == b""
