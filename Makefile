@@ -20,13 +20,16 @@ export TIMEFORMAT := == took %0R seconds
 SOURCES := $(shell find sriov_cni ipam -name '*.py')
 INSTALLED := $(DESTDIR)$(BINDIR)
 
-.PHONY: help setup .venv build install uninstall lint test test-unit test-namespaces test-torture test-lab torture demo clean clean-host
+.PHONY: help setup setup-bench .venv build install uninstall lint test test-unit test-namespaces test-torture test-lab torture demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
 
 setup: ## Install and fetch what tests, lab and demo need on Debian 12 (root); nothing if all is there
 	@PYTHON='$(PYTHON)' tests/lab/setup $(LAB_KERNELS)
+
+setup-bench: ## Install and fetch what the benchmark needs instead, the Go plugins among it (root)
+	@PYTHON='$(PYTHON)' tests/lab/setup --bench
 
 .venv: .venv/.complete ## Create the virtual environment to build and test in
 
@@ -120,6 +123,15 @@ torture: setup .venv/.complete ## The same at every system call, and longer race
 demo: setup build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"
 	time tests/lab/boot -k $(firstword $(LAB_KERNELS)) -t 300 tests/lab/demo
+
+.venv/.bench: .venv/.complete
+	@echo "== installing matplotlib into .venv (about 20 seconds)"
+	time .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $@
+
+bench: setup-bench build .venv/.bench ## Measure against the Go plugins: docs/performance.md (root, an idle machine; about 5 minutes)
+	@echo "== benchmark of whole processes, in network namespaces (BENCH_ROUNDS=2: a try)"
+	time .venv/bin/python -m bench
 
 clean: ## Remove everything made in this directory
 	@rm -rf build dist .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

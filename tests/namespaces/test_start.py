@@ -38,7 +38,8 @@ PYTHONS = """
     struct types warnings
 """
 SUBSTITUTES = """
-    collections collections.abc importlib logging pkgutil pprint re socket threading traceback typing weakref
+    collections collections.abc importlib logging pkgutil pprint re socket threading traceback
+    typing weakref
     netaddr pyroute2 pyroute2.config
 """
 LIBRARIES = """

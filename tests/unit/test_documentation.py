@@ -19,6 +19,7 @@ DOCUMENTS = (
     "README.md",
     "docs/configuration.md",
     "docs/coming-from-the-go-plugin.md",
+    "docs/performance.md",
     "CONTRIBUTING.md",
 )
 

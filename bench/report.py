@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of docs/performance.md; pure functions of what was measured."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from bench.contenders import (
+    BARE,
+    DEBIAN,
+    EXECUTABLES,
+    FLOOR,
+    GO,
+    ON_DISK,
+    ONE_DIR,
+    ONE_FILE,
+)
+from bench.figures import Bar, Samples, Summary, ratio, summary
+from bench.inside import Inside
+from bench.rounds import (
+    AT_ONCE,
+    BY_ADDRESS,
+    BY_INDEX,
+    DEVICES,
+    FIRST_FREE,
+    VFS,
+    at_once_case,
+    devices_case,
+    vfs_case,
+)
+
+_MIB = 2**20
+_MODULES = 15  # the most expensive imports are listed
+SECTIONS = (
+    "machine", "bars", "commands", "footprint", "growth", "throughput", "breakdown", "imports",
+)  # fmt: skip
+PLUGINS = (ONE_DIR, ONE_FILE, ON_DISK, GO, DEBIAN)
+COMMANDS = ("VERSION", "ADD", "CHECK", "DEL")
+WAYS = (FIRST_FREE, BY_INDEX, BY_ADDRESS)
+
+
+class Measured(NamedTuple):
+    """Everything a run of the benchmark found out."""
+
+    rounds: int
+    samples: Samples
+    inside: Inside
+
+
+def tables(measured: Measured) -> dict[str, str]:
+    """Return the text for each pair of marker comments but "machine"."""
+    return {
+        "bars": _bars(bars(measured)),
+        "commands": _commands(measured),
+        "footprint": _footprint(measured),
+        "growth": _growth(measured.samples),
+        "throughput": _throughput(measured.samples),
+        "breakdown": _breakdown(measured),
+        "imports": _imports(measured),
+    }
+
+
+def insert(document: str, texts: dict[str, str]) -> str:
+    """Return a document with each text between its marker comments, whatever was there before.
+
+    The markers are <!-- name --> and <!-- /name -->; raises ValueError if a pair is not there once.
+    """
+    for name, text in texts.items():
+        pattern = rf"(?<=^<!-- {name} -->\n).*?(?=^<!-- /{name} -->$)"
+        replacement = f"\n{text}\n\n".replace("\\", r"\\")
+        document, found = re.subn(pattern, replacement, document, flags=re.M | re.S)
+        if found != 1:
+            raise ValueError(f"the document has {found} pairs of markers for {name}, not one")
+    return document
+
+
+def bars(measured: Measured) -> list[Bar]:
+    """Return the promises and what was measured of them."""
+    samples = measured.samples
+    seconds = samples.seconds
+
+    def against(command: str, name: str, other: str, *, others: str = "") -> Summary:
+        return ratio(seconds(command, name), seconds(others or command, other))
+
+    grown = [
+        Bar(
+            f"ADD, {way}, of {VFS[-1]} against {VFS[0]}",
+            1.1,
+            against("ADD", vfs_case(way, VFS[-1]), vfs_case(way, VFS[0])),
+        )
+        for way in WAYS
+    ]
+    most = at_once_case(AT_ONCE[-1])
+    peak = max(
+        footprint.peak
+        for (_, name), footprint in measured.inside.footprints.items()
+        if name in (ONE_DIR, ONE_FILE)
+    )
+    return [
+        Bar(f"ADD against {GO}", 1.0, against("ADD", ONE_DIR, GO)),
+        Bar(f"DEL against {GO}", 1.0, against("DEL", ONE_DIR, GO)),
+        Bar(f"ADD against the floor ({FLOOR})", 2.0, against("ADD", ONE_DIR, FLOOR, others="run")),
+        Bar("ADD, one-file against one-dir", 1.6, against("ADD", ONE_FILE, ONE_DIR)),
+        Bar(f"VERSION against `{BARE}`", 2.5, against("VERSION", ONE_DIR, BARE, others="run")),
+        Bar("peak memory", 30, Summary(*[peak / _MIB] * 3), "MiB"),
+        *grown,
+        Bar(
+            f"ADD beside {DEVICES[-1]} devices against {DEVICES[0]}",
+            1.1,
+            against("ADD", devices_case(DEVICES[-1]), devices_case(DEVICES[0])),
+        ),
+        Bar(
+            f"ADDs per second, {AT_ONCE[-1]} at once, against {GO}",
+            1.0,
+            ratio(seconds(most, GO), seconds(most, ONE_DIR)),
+            at_least=True,
+        ),
+    ]
+
+
+def _bars(bars: Sequence[Bar]) -> str:
+    rows = []
+    for bar in bars:
+        unit = f" {bar.unit}" if bar.unit else ""
+        limit = f"{'≥' if bar.at_least else '≤'} {bar.limit:g}{unit}"
+        measured = f"{bar.measured.median:.1f}{unit}" if unit else _ratio(bar.measured)
+        rows.append([bar.promise, limit, measured, "pass" if bar.kept else "**fail**"])
+    return _table(["one-dir, unless it says one-file", "bar", "measured", ""], rows)
+
+
+def _commands(measured: Measured) -> str:
+    samples = measured.samples
+    rows = []
+    for name in PLUGINS:
+        row = [name]
+        for command in COMMANDS:
+            asked = samples.has(command, name)
+            row.append(_milliseconds(samples.seconds(command, name)) if asked else "")
+        against = ratio(samples.seconds("ADD", name), samples.seconds("ADD", GO))
+        rows.append([*row, _ratio(against) if name != GO else "1"])
+    interpreters = [
+        [f"`{BARE}`", _milliseconds(samples.seconds("run", BARE)), "", "", "", ""],
+        [f"floor: {FLOOR}", "", _milliseconds(samples.seconds("run", FLOOR)), "", "", ""],
+    ]
+    return _table(["ms", *COMMANDS, f"ADD against {GO}"], rows + interpreters)
+
+
+def _footprint(measured: Measured) -> str:
+    samples, inside = measured.samples, measured.inside
+    least = inside.least_peak * 1.05  # it varies by some pages
+
+    def mebibytes(peak: int) -> str:
+        return f"{peak / _MIB:.1f}" if peak > least else f"< {least / _MIB:.1f}"
+
+    rows = []
+    for (command, name), footprint in inside.footprints.items():
+        size = f"{EXECUTABLES[name].size() / _MIB:.1f}" if name in EXECUTABLES else ""
+        cpu = _milliseconds(samples.cpu(command, name))
+        faults = f"{summary(samples.faults(command, name)).median:.0f}"
+        calls = str(footprint.system_calls)
+        called = f"{name}: {command}" if size else f"`{name}`" if name == BARE else name
+        rows.append([called, size, mebibytes(footprint.peak), cpu, calls, faults])
+    header = ["", "installed, MiB", "peak memory, MiB", "CPU, ms", "system calls", "page faults"]
+    return _table(header, rows)
+
+
+def _growth(samples: Samples) -> str:
+    beside = "beside other devices on the host"
+    by_vfs = [(way, [vfs_case(way, count) for count in VFS]) for way in WAYS]
+    by_devices = [(beside, [devices_case(count) for count in DEVICES])]
+    parts = []
+    for unit, counts, rows in (("VFs", VFS, by_vfs), ("devices", DEVICES, by_devices)):
+        header = ["ADD, ms", *(f"{count}" for count in counts), f"{counts[-1]} against {counts[0]}"]
+        header[1] += f" {unit}" if counts[0] > 1 else f" {unit[:-1]}"
+        lines = []
+        for name, cases in rows:
+            series = [samples.seconds("ADD", case) for case in cases]
+            cells = [_milliseconds(values) for values in series]
+            lines.append([name, *cells, _ratio(ratio(series[-1], series[0]))])
+        parts.append(_table(header, lines))
+    return "\n\n".join(parts)
+
+
+def throughput(samples: Samples, name: str, at_once: int) -> Summary:
+    """Return the ADDs per second of so many started at once."""
+    return summary([at_once / seconds for seconds in samples.seconds(at_once_case(at_once), name)])
+
+
+def _throughput(samples: Samples) -> str:
+    rows = []
+    for at_once in AT_ONCE:
+        case = at_once_case(at_once)
+        against = ratio(samples.seconds(case, GO), samples.seconds(case, ONE_DIR))
+        contenders = [_spread(throughput(samples, name, at_once)) for name in (ONE_DIR, GO)]
+        rows.append([str(at_once), *contenders, _ratio(against)])
+    return _table(["at once", f"{ONE_DIR}, ADD/s", f"{GO}, ADD/s", "ratio"], rows)
+
+
+def breakdown(measured: Measured) -> dict[str, dict[str, float]]:
+    """Return the seconds of each part, of an ADD of the one-dir bundle and of the floor."""
+    samples, inside = measured.samples, measured.inside
+    parts = {}
+    for name, command in ((ONE_DIR, "ADD"), (FLOOR, "run")):
+        known = {
+            "interpreter's start and end": summary(samples.seconds("run", BARE)).median,
+            "imports": sum(inside.imports.values()) if name == ONE_DIR else 0.0,
+            "kernel: netlink": inside.kernel[name],
+        }
+        whole = summary(samples.seconds(command, name)).median
+        parts[name] = known | {"the rest": whole - sum(known.values()), "whole": whole}
+    return parts
+
+
+def _breakdown(measured: Measured) -> str:
+    parts = breakdown(measured)
+    whole = parts[ONE_DIR]["whole"]
+    rows = [
+        [part, f"{value * 1e3:.1f}", f"{value / whole:.0%}", f"{parts[FLOOR][part] * 1e3:.1f}"]
+        for part, value in parts[ONE_DIR].items()
+    ]
+    return _table(["ms", "ADD, one-dir", "share", "floor"], rows)
+
+
+def _imports(measured: Measured) -> str:
+    imports = measured.inside.imports
+    listed = sorted(imports, key=lambda name: -imports[name])[:_MODULES]
+    rows = [[f"`{name}`", f"{imports[name] * 1e3:.2f}"] for name in listed]
+    others = sum(imports.values()) - sum(imports[name] for name in listed)
+    rows.append([f"{len(imports) - len(listed)} others", f"{others * 1e3:.2f}"])
+    return _table(["import", "itself, ms"], rows)
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    return _spread(summary(seconds).times(1e3))
+
+
+def _spread(values: Summary) -> str:
+    return f"{values.median:.1f} ({values.low:.1f}-{values.high:.1f})"
+
+
+def _ratio(values: Summary) -> str:
+    return f"{values.median:.2f} ({values.low:.2f}-{values.high:.2f})"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = list(header)
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, marks, *rows))
