@@ -88,6 +88,13 @@ _pyroute2.config = _provide(
     "pyroute2.config", AF_BRIDGE=7, data_plugins_pkgs=[], data_plugins_path=[]
 )
 
+# --- How pyroute2 decodes what is special to kinds of links; it decodes only what is looked at.
+for _kind in (
+    *("bond", "can", "geneve", "gtp", "ipoib", "ipvlan", "team", "tun", "tuntap"),
+    *("vlan", "vrf", "vti", "vti6", "vxlan", "xfrm"),
+):
+    _provide(f"pyroute2.netlink.rtnl.ifinfmsg.plugins.{_kind}", **{_kind: None})
+
 # --- pyroute2 logs what it cannot decode, netaddr prints objects of its registries.
 _logging = _provide("logging", error=_nothing, warning=_nothing)
 _logging.getLogger = lambda *_: _logging
@@ -131,6 +138,37 @@ _provide(
     deque=_collections.deque,
     namedtuple=lambda *_, **__: tuple,  # functools has one, for the statistics of caches
 )
+
+
+_provide("reprlib", recursive_repr=lambda *_: lambda function: function)
+
+
+# --- Calling one function of libc; ctypes has a type for everything.
+class _Library:
+    def __init__(self, name: str | None, use_errno: bool) -> None:
+        _ctypes: Any = __import__("_ctypes")
+
+        class Integer(_ctypes._SimpleCData):  # type: ignore[misc]
+            _type_ = "i"
+
+        class Function(_ctypes.CFuncPtr):  # type: ignore[misc]
+            _flags_ = _ctypes.FUNCFLAG_CDECL | (_ctypes.FUNCFLAG_USE_ERRNO if use_errno else 0)
+            _restype_ = Integer
+
+        self._handle = _ctypes.dlopen(name, 0)
+        self._function = Function
+
+    def __getattr__(self, name: str) -> "Any":
+        return self._function((name, self))
+
+
+def _get_errno() -> int:
+    from _ctypes import get_errno
+
+    return get_errno()
+
+
+_provide("ctypes", CDLL=_Library, get_errno=_get_errno)
 
 
 # --- Regular expressions, compiled when they are used, which in a call without errors none is. That

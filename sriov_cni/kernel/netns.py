@@ -125,7 +125,11 @@ def inside(namespace: int) -> Iterator[None]:
         _enter(home)
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)  # os.setns() came only with Python 3.12
+
+
 def _enter(namespace: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)  # os.setns() came only with Python 3.12
-    if libc.setns(namespace, _CLONE_NEWNET) != 0:
+    if _libc().setns(namespace, _CLONE_NEWNET) != 0:
         raise KernelError(ctypes.get_errno(), "entering a network namespace")

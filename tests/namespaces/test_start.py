@@ -34,12 +34,11 @@ run("sriov_cni/__main__.py")
 PYTHONS = """
     _collections _ctypes _functools _imp _json _operator _socket _stat _struct _collections_abc
     atexit errno fcntl gc genericpath itertools os os.path posixpath stat
-    contextlib ctypes ctypes._endian functools json json.decoder json.encoder json.scanner reprlib
-    struct types warnings
+    contextlib functools json json.decoder json.encoder json.scanner struct types warnings
 """
 SUBSTITUTES = """
-    collections collections.abc importlib logging pkgutil pprint re socket threading traceback
-    typing weakref
+    collections collections.abc ctypes importlib logging pkgutil pprint re reprlib socket threading
+    traceback typing weakref
     netaddr pyroute2 pyroute2.config
 """
 LIBRARIES = """
