@@ -20,7 +20,7 @@ export TIMEFORMAT := == took %0R seconds
 SOURCES := $(shell find sriov_cni ipam -name '*.py')
 INSTALLED := $(DESTDIR)$(BINDIR)
 
-.PHONY: help setup setup-bench .venv build install uninstall lint test test-unit test-namespaces test-torture test-lab torture demo bench clean clean-host
+.PHONY: help setup setup-bench .venv build install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -95,12 +95,16 @@ lint: .venv/.complete ## Check style and types (ruff, mypy)
 	    .venv/bin/mypy --no-error-summary
 	}
 
-test: setup lint test-unit test-namespaces test-torture test-lab ## Set up the machine, then run every layer of tests (root)
+test: setup lint test-unit test-hostile test-namespaces test-torture test-lab ## Set up the machine, then run every layer of tests (root)
 	@echo "== all tests passed"
 
 test-unit: .venv/.complete ## Run the unit tests (no privileges needed)
 	@echo "== unit tests"
 	time .venv/bin/python -m pytest tests/unit
+
+test-hostile: setup .venv/.complete ## Feed everything read with hostile input, and fuzz it for HOSTILE seconds (root)
+	@echo "== hostile input"
+	time .venv/bin/python -m pytest tests/hostile
 
 test-namespaces: setup build ## Run the tests in network namespaces of this machine (root)
 	@echo "== tests in network namespaces"
@@ -116,9 +120,10 @@ test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel i
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider tests/lab
 	done
 
-torture: setup .venv/.complete ## The same at every system call, and longer races (root; about 12 minutes)
+torture: setup .venv/.complete ## The same at every system call, and longer races; 10 minutes of the fuzzer (root; about 22 minutes)
 	@echo "== the whole sweep"
 	TORTURE=all .venv/bin/python -m pytest tests/torture tests/namespaces/test_parallel.py
+	HOSTILE=600 .venv/bin/python -m pytest tests/hostile/test_fuzz.py
 
 demo: setup build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"

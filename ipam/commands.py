@@ -2,6 +2,7 @@
 """fixipam's commands (specification, section 4, "Plugin Delegation")."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from ipam import configuration
 from ipam.configuration import Configuration, Range
@@ -145,7 +146,11 @@ def _held(
     group: Iterable[Range], holders: Mapping[str, Attachment], owner: Attachment
 ) -> Iterator[Granted]:
     """Yield the addresses of a set's pools that the owner has."""
-    addresses = [parse_address(address) for address, holder in holders.items() if holder == owner]
+    addresses = []
+    for address, holder in holders.items():
+        if holder == owner:
+            with suppress(ValueError):  # a file that somebody else put among the leases
+                addresses.append(parse_address(address))
     for range_ in group:
         for address in addresses:
             if range_.first is not None and range_.first <= address <= range_.last:

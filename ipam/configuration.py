@@ -48,7 +48,10 @@ def parse(call: Call) -> Configuration:
     """Return the configuration under the key `ipam`; raise CniError (7) if it is invalid."""
     ipam = _ipam(call)
     ranges = tuple(tuple(map(_range, group)) for group in _range_groups(ipam))
-    return Configuration(ranges, parse_routes(ipam), parse_dns(ipam), data_directory(call))
+    routes = parse_routes(ipam)
+    if any(r.gateway is not None and r.gateway.version != r.destination.version for r in routes):
+        raise ipam.fault("routes", "routes with dst and gw of one IP version")
+    return Configuration(ranges, routes, parse_dns(ipam), data_directory(call))
 
 
 def data_directory(call: Call) -> str:

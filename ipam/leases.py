@@ -25,7 +25,8 @@ class Leases:
         """
         self._path = f"{data_directory}/{network}"
         try:
-            self._directory = Directory(self._path, create=create)
+            data = Directory(data_directory, create=create)
+            self._directory = data.subdirectory(network, create=create)
         except FileNotFoundError:
             raise
         except OSError as error:

@@ -3,7 +3,7 @@
 
 Knows nothing of CNI or SR-IOV; attachment records and fixipam's leases are both kept with it. All
 access goes through a descriptor of the directory, so a symbolic link put in a file's place is
-never followed.
+never followed. What is no regular file is nobody's state, whatever it is called.
 """
 
 import errno
@@ -22,28 +22,38 @@ class Directory:
     All methods raise OSError as the system calls do.
     """
 
-    def __init__(self, path: str, *, create: bool) -> None:
-        """Open the directory; `create`: make it and its parents where they are missing."""
+    def __init__(self, path: str, *, create: bool, within: int | None = None) -> None:
+        """Open the directory; `create`: make it and its parents where they are missing.
+
+        `within` is a descriptor of the directory that a relative path starts from.
+        """
+        path = path.rstrip("/") or "/"  # a slash at the end makes the kernel follow a link
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self._fd = os.open(path, flags)
+            self._fd = os.open(path, flags, dir_fd=within)
         except FileNotFoundError:
             if not create:
                 raise
-            _make(path)
-            self._fd = os.open(path, flags)
+            _make(path, within)
+            self._fd = os.open(path, flags, dir_fd=within)
+
+    def subdirectory(self, name: str, *, create: bool) -> "Directory":
+        """Open a directory in this one, made where it is missing if `create`."""
+        return Directory(name, create=create, within=self._fd)
 
     def names(self) -> list[str]:
         """Return the names of all files, temporary ones left by a killed process excepted."""
-        return [name for name in os.listdir(self._fd) if not name.startswith(_TEMPORARY)]
+        return [name for name in self._files() if not name.startswith(_TEMPORARY)]
 
     def unfinished(self) -> list[str]:
         """Return the names of the files that are being written, or whose writer was killed."""
         return [
-            name.removeprefix(_TEMPORARY)
-            for name in os.listdir(self._fd)
-            if name.startswith(_TEMPORARY)
+            name.removeprefix(_TEMPORARY) for name in self._files() if name.startswith(_TEMPORARY)
         ]
+
+    def _files(self) -> list[str]:
+        with os.scandir(self._fd) as entries:
+            return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
 
     def discard(self, name: str) -> None:
         """Remove what the killed writer of a file left; nothing left is no error."""
@@ -64,7 +74,9 @@ class Directory:
     def write(self, name: str, content: bytes) -> None:
         """Put a file in place, durable when this returns: temporary name, sync, rename, sync."""
         temporary = f"{_TEMPORARY}{name}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        # always a new file: one that is there may be a FIFO, or have other names and readers
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.discard(name)
         try:
             fd = os.open(temporary, flags, 0o600, dir_fd=self._fd)
             with open(fd, "wb") as file:
@@ -102,12 +114,13 @@ class Directory:
             os.close(fd)
 
 
-def _make(path: str) -> None:
-    parent = os.path.dirname(path)
-    if not os.path.isdir(parent):
-        _make(parent)
-    with suppress(FileExistsError):
-        os.mkdir(path, 0o700)
+def _make(path: str, within: int | None) -> None:
+    missing = [path]  # not by recursion: a path may have more levels than the stack
+    while (parent := os.path.dirname(missing[-1])) and not os.path.isdir(parent):
+        missing.append(parent)
+    for directory in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(directory, 0o700, dir_fd=within)
 
 
 class LockFile:

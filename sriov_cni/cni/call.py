@@ -146,7 +146,7 @@ def read(command: str, environment: Mapping[str, str], config: JsonObject, versi
     return Call(
         command=command,
         attachment=_attachment(command, environment),
-        arguments=_well_formed(environment.get("CNI_ARGS", "")),
+        arguments=_well_formed(_text("CNI_ARGS", environment)),
         path=environment.get("CNI_PATH", ""),
         network=_network(Fields(config)),
         version=version,
@@ -170,7 +170,17 @@ def _attachment(command: str, environment: Mapping[str, str]) -> Attachment:
         raise _invalid("CNI_CONTAINERID", container_id, f"a container's ID ({fault})")
     if fault := names.interface_name_fault(ifname):
         raise _invalid("CNI_IFNAME", ifname, f"an interface name ({fault})")
-    return Attachment(container_id, ifname, environment.get("CNI_NETNS", ""))
+    return Attachment(container_id, ifname, _text("CNI_NETNS", environment))
+
+
+def _text(variable: str, environment: Mapping[str, str]) -> str:
+    """Return a variable that results and records quote, which are JSON: it must be text."""
+    value = environment.get(variable, "")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _invalid(variable, value, "text in UTF-8") from None
+    return value
 
 
 def _well_formed(arguments: str) -> str:

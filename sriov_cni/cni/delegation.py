@@ -17,7 +17,7 @@ def find(plugin: str, path: str) -> str:
 
     Raises CniError (7) if the type is no file's name or no directory has it.
     """
-    if not plugin or "/" in plugin or "\0" in plugin or plugin in (".", ".."):
+    if not 0 < len(plugin) < 256 or "/" in plugin or "\0" in plugin or plugin in (".", ".."):
         raise CniError(
             errors.INVALID_CONFIGURATION, "invalid plugin type", f"{plugin!r:.80} is no file's name"
         )

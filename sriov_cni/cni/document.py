@@ -14,20 +14,22 @@ from sriov_cni.cni.errors import CniError
 
 LARGEST_DOCUMENT = 1 << 20  # bytes; the largest configuration seen in the field is a few KiB
 _LONGEST_PATH = 4095  # PATH_MAX - 1
-_DEEPEST = 64  # levels; a result within a configuration has about ten
+DEEPEST = 64  # levels; a result within a configuration has about ten
 JsonObject = dict[str, Any]
 
 
-def decode(data: bytes, what: str, largest: int = LARGEST_DOCUMENT) -> JsonObject:
-    """Decode one JSON object of at most `largest` bytes that `encode` can write again.
+def decode(
+    data: bytes, what: str, largest: int = LARGEST_DOCUMENT, deepest: int = DEEPEST
+) -> JsonObject:
+    """Decode one JSON object of at most `largest` bytes and `deepest` levels.
 
-    `what` names its origin in errors (code 6).
+    `encode` can write it again. `what` names its origin in errors (code 6).
     """
     if len(data) > largest:
         raise CniError(errors.UNDECODABLE, f"{what} is too large", f"more than {largest} bytes")
     try:
         document = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
-        _refuse_unwritable(document, _DEEPEST)
+        _refuse_unwritable(document, deepest)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CniError(errors.UNDECODABLE, f"{what} is not JSON", reason) from None

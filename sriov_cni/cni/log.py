@@ -29,7 +29,8 @@ def write(level: str, text: str) -> None:
     data = line.encode(errors="backslashreplace")
     try:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(_path, flags, 0o600)
+        # O_NONBLOCK: a FIFO that nobody reads must keep nobody waiting
+        fd = os.open(_path, flags | os.O_NONBLOCK, 0o600)
     except OSError:
         fd = 2  # no file configured, or none that can be written
     with suppress(OSError):  # nobody is left to tell

@@ -35,6 +35,7 @@ def is_pci_address(text: str) -> bool:
         and text[-2:-1] == "."
         and lengths in ([4, 2, 2, 1], [5, 2, 2, 1], [8, 2, 2, 1])
         and all(c in "0123456789abcdefABCDEF" for part in parts for c in part)
+        and text[-1] in "01234567"
     )
 
 

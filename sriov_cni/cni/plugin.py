@@ -46,7 +46,8 @@ def run(
 def _read_stdin() -> bytes:
     try:
         with open(0, "rb", closefd=False) as stdin:
-            return stdin.read(document.LARGEST_DOCUMENT + 1)
+            # None: a pipe that does not block, and is empty
+            return stdin.read(document.LARGEST_DOCUMENT + 1) or b""
     except OSError as error:
         raise CniError(errors.IO_FAILURE, "cannot read stdin", str(error)) from None
 

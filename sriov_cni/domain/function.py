@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sriov_cni.cni import errors
 from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.names import is_pci_address
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.kernel import sysfs
 
@@ -42,7 +43,7 @@ def requested(wanted: Configuration) -> Function | None:
     if wanted.device_id is not None:
         return _by_address(wanted, wanted.device_id)
     if wanted.pf_only:
-        return Function(wanted.master, None, _pf_address(wanted.master))
+        return Function(wanted.master, None, _pci_address(wanted.master))
     count = count_vfs(wanted.master)
     if wanted.vf is None:
         return None
@@ -63,7 +64,7 @@ def vfs_of(pf: str) -> Iterator[Function]:
 
 def count_vfs(pf: str) -> int:
     """Return how many VFs of a PF are enabled; raise CniError (101) if it has none."""
-    _pf_address(pf)
+    _require(pf)
     if sysfs.total_vfs(pf) is None:
         raise CniError(
             errors.NO_SUCH_DEVICE,
@@ -92,23 +93,34 @@ def administrator(function: Function) -> Administrator | None:
     return Administrator(names[0], function.vf) if names else None
 
 
-def _pf_address(pf: str) -> str:
+def _require(pf: str) -> None:
     if not sysfs.exists(pf):
         raise CniError(
             errors.NO_SUCH_DEVICE,
             f"PF {pf} does not exist",
             f"this node has no network device {pf}: correct master",
         )
-    return sysfs.device_address(pf) or ""
+
+
+def _pci_address(pf: str) -> str:
+    _require(pf)
+    address = sysfs.device_address(pf)
+    if address is None or not is_pci_address(address):
+        raise CniError(
+            errors.NO_SUCH_DEVICE,
+            f"{pf} is no PCI device",
+            f"{pf} is virtual, or on another bus: correct master",
+        )
+    return address
 
 
 def _by_index(pf: str, vf: int) -> Function:
     address = sysfs.vf_address(pf, vf)
-    if address is None:
+    if address is None or not is_pci_address(address):
         raise CniError(
             errors.NO_SUCH_DEVICE,
             f"{pf} has no VF {vf}",
-            f"/sys/class/net/{pf}/device/virtfn{vf} is missing",
+            f"/sys/class/net/{pf}/device/virtfn{vf} is no link to a PCI device",
         )
     return Function(pf, vf, address)
 

@@ -18,7 +18,7 @@ def configure(pod: Pod, link: Link, ipam: Result) -> None:
     """Give the interface IPAM's addresses and routes; it is up.
 
     Undone by the interface leaving the pod. Raises KernelError, and CniError (7) for a route that
-    the pod has already.
+    the pod has already, or whose gateway is of the other IP version.
     """
     if any(ip.address.version == 6 for ip in ipam.ips):
         netns.prepare_ipv6(pod, link.name)
@@ -26,6 +26,12 @@ def configure(pod: Pod, link: Link, ipam: Result) -> None:
         routing.add_address(pod.socket, link.ifindex, ip.address.version, _address(ip))
     for route in ipam.routes:
         wanted = _route(route, ipam.ips)
+        if wanted.gateway and (":" in wanted.gateway) != (wanted.version == 6):
+            raise CniError(
+                errors.INVALID_CONFIGURATION,
+                f"route to {route.destination} through {wanted.gateway} refused",
+                "a route and its gateway must be of one IP version",
+            )
         try:
             routing.add_route(pod.socket, link.ifindex, wanted)
         except KernelError as error:

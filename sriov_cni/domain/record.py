@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sriov_cni.cni import document, errors, log
 from sriov_cni.cni.call import Attachment
-from sriov_cni.cni.document import JsonObject
+from sriov_cni.cni.document import Fields, JsonObject
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.names import is_pci_address
 from sriov_cni.domain.function import Function
@@ -89,18 +89,28 @@ class Record(NamedTuple):
 
 
 def _decode(data: bytes) -> Record:
-    values = document.decode(data, "the record", _LARGEST)
-    if values.pop("format", None) != _FORMAT:
+    """Return the record in a file; raise CniError or ValueError for what no ADD has written."""
+    from sriov_cni.domain import recorded  # not on ADD's way
+
+    # the configuration, which may be as deep as any document, is one level further in
+    fields = Fields(document.decode(data, "it", _LARGEST, document.DEEPEST + 1))
+    if fields.values.get("format") != _FORMAT:
         raise ValueError("unknown format")
-    device, attributes = values["before"]["device"], values["before"]["attributes"]
-    if device is not None:
-        device = Device(**device | {"alternative_names": tuple(device["alternative_names"])})
-    if attributes is not None:
-        attributes = VfAttributes(**attributes)
-    values["before"] = Snapshot(device, attributes)
-    values["attachment"] = Attachment(**values["attachment"])
-    values["function"] = Function(**values["function"])
-    return Record(**values)
+    recorded.refuse_others(fields, ("format", *Record._fields))
+    before = recorded.part(fields, "before")
+    device, attributes = before.object("device"), before.object("attributes")
+    return Record(
+        attachment=recorded.attachment(recorded.part(fields, "attachment")),
+        network=recorded.identifier(fields, "network"),
+        boot=recorded.text(fields, "boot"),
+        function=recorded.function(recorded.part(fields, "function")),
+        before=Snapshot(
+            device and Device(**recorded.device(device)),
+            attributes and recorded.attributes(attributes),
+        ),
+        arguments=recorded.text(fields, "arguments"),
+        config={**recorded.part(fields, "config").values},
+    )
 
 
 class Registry:
@@ -227,7 +237,7 @@ class Registry:
     def _read(self, name: str) -> Record | None:
         """Return a record; one that is damaged is set aside, so that it concerns nobody else."""
         try:
-            record = _decode(self._directory.read(name))
+            record = _decode(self._directory.read(name, _LARGEST + 1))
             if name in (_file_name(record), _file_name(record, _RETURNED)):
                 return record
             fault = "it is another attachment's"
@@ -235,7 +245,7 @@ class Registry:
             return None
         except OSError as error:
             raise self._unusable(error) from None
-        except (CniError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (CniError, ValueError) as error:
             fault = str(error)
         log.write("error", f"record {self._path}/{name} is damaged, set aside: {fault}")
         with suppress(OSError):

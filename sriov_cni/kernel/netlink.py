@@ -104,8 +104,10 @@ class Socket:
         while True:
             data = self._socket.recv(_BIGGEST_ANSWER)
             offset = 0
-            while offset < len(data):
+            while offset + _HEADER.size <= len(data):
                 length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+                if length < _HEADER.size:  # it would be looked at for ever
+                    raise KernelError(errno.EBADMSG, doing)
                 if sequence == self._sequence:
                     if kind in (_NLMSG_ERROR, _NLMSG_DONE):
                         _raise_if_refused(data[offset : offset + length], flags, doing)

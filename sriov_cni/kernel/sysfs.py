@@ -77,8 +77,12 @@ def uplink_names(address: str) -> list[str]:
 
 
 def netdev_names(address: str) -> list[str]:
-    """Return the names of a PCI device's network devices in this network namespace."""
-    return sorted(_look(os.listdir, f"{_PCI}/{address}/net") or [])
+    """Return the names of a PCI device's network devices in this network namespace.
+
+    Without those that are no text: nobody can have meant them.
+    """
+    names = _look(os.listdir, f"{_PCI}/{address}/net") or []
+    return sorted(name for name in names if name.isprintable())
 
 
 def has_netdevs(address: str) -> bool:

@@ -39,6 +39,7 @@ class Node:
         assert self._process.stdout.readline() == "ready\n", "cannot make namespaces: not root?"
         self._daemons: list[subprocess.Popen[str]] = []
         self.netns = str(self._process.pid)
+        self.entering: tuple[str, ...]
         self.entering = ("nsenter", "-t", str(self._process.pid), "-m", "-n", "--")
         python = (sys.executable, "-P")
         self.sriov = Plugin(*self.entering, *python, "-m", "sriov_cni")

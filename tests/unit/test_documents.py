@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever bytes come in, they are one JSON object or an error of code 6."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -48,6 +49,17 @@ def test_json_that_is_no_object_is_undecodable(data: bytes) -> None:
     assert caught.value.code == errors.UNDECODABLE
 
 
+def test_of_a_key_given_twice_the_last_counts_as_in_go() -> None:
+    assert decode(b'{"vf": 1, "vf": 2, "x": {"a": 1, "a": 2}}', "it") == {"vf": 2, "x": {"a": 2}}
+
+
+def test_levels_are_counted() -> None:
+    decode(nested(64), "it")
+    decode(nested(65), "it", deepest=65)
+    with pytest.raises(CniError, match="nested too deeply"):
+        decode(nested(65), "it")
+
+
 def test_a_document_may_be_as_large_as_it_says() -> None:
     assert decode(b" " * (LARGEST_DOCUMENT - 2) + b"{}", "it") == {}
 
@@ -65,6 +77,21 @@ values = st.recursive(
     max_leaves=10,
 )
 objects = st.dictionaries(st.text(), values, max_size=4)
+
+
+# What Python's json writes and others must not read, half characters among it.
+hostile_values = st.recursive(
+    st.floats() | st.integers() | st.text(st.characters(exclude_categories=()), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(hostile_values, st.booleans(), st.sampled_from(["utf-8", "utf-16", "utf-32", "utf-8-sig"]))
+def test_what_is_decoded_can_be_written_again(value: object, ascii: bool, encoding: str) -> None:
+    text = json.dumps({"key": value}, ensure_ascii=ascii)
+    with suppress(CniError):
+        document = decode(text.encode(encoding, "surrogatepass"), "it")
+        assert decode(encode(document), "it") == document
 
 
 @given(objects)

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sriov_cni.cni.names import LONGEST_IDENTIFIER, identifier_fault, interface_name_fault
+from sriov_cni.cni.names import (
+    LONGEST_IDENTIFIER,
+    identifier_fault,
+    interface_name_fault,
+    is_pci_address,
+)
 
 # Any code point: names come from JSON escapes and, undecodable bytes included, from the environment
 anything = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -36,6 +41,29 @@ def test_no_identifier_leaves_its_directory_or_line(name: str) -> None:
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,30}", fullmatch=True))
 def test_every_identifier_of_the_specification_is_one(name: str) -> None:
     assert identifier_fault(name) is None
+
+
+@given(anything | suspects | st.text("0123456789abcdefABCDEF:.", max_size=16))
+def test_no_pci_address_leaves_its_directory(name: str) -> None:
+    if is_pci_address(name):
+        assert os.path.normpath(f"/sys/bus/pci/devices/{name}") == f"/sys/bus/pci/devices/{name}"
+        assert name.isascii()
+
+
+@pytest.mark.parametrize("address", ["0000:01:10.0", "10000:ff:1f.7", "0000:3B:02.1"])
+def test_a_pci_address_is_one(address: str) -> None:
+    assert is_pci_address(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "../../x", "0000:01:10", "01:10.0", "0000:01:10.8", "0000:01:10.f", "0000.01:10:0"),
+        *("0000:01:10.0/..", "0000:01:10.0\n", " 0000:01:10.0", "0000:01:1g.0", "virtio0"),
+    ],
+)
+def test_anything_else_is_no_pci_address(address: str) -> None:
+    assert not is_pci_address(address)
 
 
 @given(st.from_regex(r"[a-z][a-z0-9._\-]{0,14}", fullmatch=True))

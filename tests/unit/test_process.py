@@ -2,6 +2,8 @@
 """Both executables as processes: one JSON document on stdout, coded errors, silence on stderr."""
 
 import json
+import os
+import subprocess
 import sys
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from sriov_cni.cni import errors
 from sriov_cni.cni.versions import NEWEST, SUPPORTED
 from tests.plugin import Document
-from tests.unit.executable import execute
+from tests.unit.executable import REPOSITORY, execute
 
 MODULES = ["sriov_cni", "ipam"]
 ATTACHMENT = {"CNI_CONTAINERID": "pod", "CNI_NETNS": "/run/netns/pod", "CNI_IFNAME": "net1"}
@@ -95,6 +97,20 @@ def test_a_stdin_that_cannot_be_read_is_an_input_error(redirection: str) -> None
     process = redirected(redirection)
     assert (process.returncode, process.stderr) == (1, b"")
     assert json.loads(process.stdout)["code"] == errors.IO_FAILURE
+
+
+def test_a_stdin_that_does_not_block_and_is_empty_is_undecodable() -> None:
+    ours, theirs = os.pipe2(os.O_NONBLOCK)
+    with open(ours, "rb") as stdin, open(theirs, "wb"):
+        process = subprocess.run(
+            [sys.executable, "-m", "ipam"],
+            env={"CNI_COMMAND": "VERSION"},
+            stdin=stdin,
+            capture_output=True,
+            cwd=REPOSITORY,
+        )
+    assert (process.returncode, process.stderr) == (1, b"")
+    assert json.loads(process.stdout)["code"] == errors.UNDECODABLE
 
 
 @pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])

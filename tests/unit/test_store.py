@@ -2,9 +2,11 @@
 """State on disk: private, whole, and never written through somebody's symbolic link."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,16 +91,85 @@ def test_a_file_that_is_a_symbolic_link_is_not_read(tmp_path: Path) -> None:
         Directory(str(tmp_path), create=False).read("record")
 
 
+@pytest.mark.parametrize("slashes", ["/", "//"])
+def test_a_directory_that_is_a_symbolic_link_is_refused_with_a_slash_too(
+    tmp_path: Path, slashes: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "sriov").symlink_to("elsewhere")
+    with pytest.raises(OSError, match="sriov"):
+        Directory(f"{tmp_path}/sriov{slashes}", create=True)
+
+
+def test_a_subdirectory_that_is_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "mynet").symlink_to("elsewhere")
+    with pytest.raises(OSError, match="mynet"):
+        Directory(str(tmp_path), create=False).subdirectory("mynet", create=True)
+
+
+def test_a_subdirectory_is_made_for_the_owner_alone_when_asked(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    with pytest.raises(FileNotFoundError):
+        directory.subdirectory("mynet", create=False)
+    directory.subdirectory("mynet", create=True).write("lease", b"")
+    assert mode(tmp_path / "mynet") == 0o700
+    assert directory.subdirectory("mynet", create=False).names() == ["lease"]
+
+
+def test_a_directory_may_have_more_parents_than_a_stack_has_frames(tmp_path: Path) -> None:
+    deep = f"{tmp_path}{'/a' * 1500}"
+    Directory(deep, create=True).write("record", b"")
+    assert os.listdir(deep) == ["record"]
+    subprocess.run(["rm", "-r", f"{tmp_path}/a"], check=True)  # shutil's uses the stack
+
+
+def link(path: Path) -> None:
+    path.symlink_to("../victim")
+
+
+def hard_link(path: Path) -> None:
+    path.hardlink_to(path.parent.parent / "victim")
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def unix_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+
+
+@pytest.mark.parametrize("plant", [link, hard_link, fifo, unix_socket])
 @pytest.mark.parametrize("planted", ["record", ".new-record"])
-def test_nothing_is_written_through_a_symbolic_link(tmp_path: Path, planted: str) -> None:
+def test_a_file_is_new_whatever_lies_in_its_place(
+    tmp_path: Path, planted: str, plant: Callable[[Path], None]
+) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "victim").write_bytes(b"precious")
-    (tmp_path / "state" / planted).symlink_to("../victim")
-    try:
-        Directory(f"{tmp_path}/state", create=False).write("record", b"content")
-    except OSError:
-        assert planted == ".new-record"  # in the way of the new file
+    plant(tmp_path / "state" / planted)
+    Directory(f"{tmp_path}/state", create=False).write("record", b"content")
     assert (tmp_path / "victim").read_bytes() == b"precious"
+    assert os.listdir(tmp_path / "state") == ["record"]
+    assert stat.S_ISREG((tmp_path / "state/record").lstat().st_mode)
+    assert mode(tmp_path / "state/record") == 0o600
+
+
+@pytest.mark.parametrize("plant", [link, fifo, unix_socket, Path.mkdir])
+def test_what_is_no_regular_file_is_nobodys_state(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    (tmp_path / "state").mkdir()
+    for name in ("record", ".new-record"):
+        plant(tmp_path / "state" / name)
+    directory = Directory(f"{tmp_path}/state", create=False)
+    assert (directory.names(), directory.unfinished()) == ([], [])
+
+
+def test_reading_a_fifo_waits_for_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "record")
+    assert Directory(str(tmp_path), create=False).read("record") == b""
 
 
 def test_removing_is_idempotent(tmp_path: Path) -> None:

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records that may be anybody's: read as they were written, or set aside; never believed half."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sriov_cni.cni import log
+from sriov_cni.cni.call import Attachment
+from sriov_cni.cni.document import DEEPEST, decode
+from sriov_cni.cni.names import is_pci_address
+from sriov_cni.domain.function import Function
+from sriov_cni.domain.record import Device, Record, Registry, Snapshot
+from sriov_cni.kernel.vfs import VfAttributes
+from tests.hostile.values import VALUES
+
+ADDRESS = "0000:3b:02.1"
+NAME = f"{ADDRESS},pod,net1"
+U32 = st.integers(0, (1 << 32) - 1)
+macs = st.binary(min_size=6, max_size=6).map(lambda raw: raw.hex(":"))
+device_names = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=15
+)
+devices = st.builds(
+    Device,
+    device_names,
+    st.lists(device_names, max_size=3).map(tuple),
+    macs,
+    U32,
+    st.booleans(),
+    st.just("") | st.just(ADDRESS),
+)
+attributes = st.builds(
+    VfAttributes,
+    st.none() | macs,
+    st.none() | U32,
+    st.none() | U32,
+    st.sampled_from([None, "802.1q", "802.1ad"]),
+    st.none() | st.booleans(),
+    st.none() | st.booleans(),
+    st.sampled_from([None, "auto", "enable", "disable"]),
+    st.none() | U32,
+    st.none() | U32,
+)
+identifiers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,30}", fullmatch=True)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
+records = st.builds(
+    Record,
+    attachment=st.builds(Attachment, st.just("pod"), st.just("net1"), texts),
+    network=identifiers,
+    boot=texts,
+    function=st.builds(Function, texts, st.none() | st.integers(0, 65535), st.just(ADDRESS)),
+    before=st.builds(Snapshot, st.none() | devices, st.none() | attributes),
+    arguments=texts,
+    config=st.dictionaries(texts, texts, max_size=2),
+)
+ATTACHMENT = Attachment("pod", "net1")
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state directory; what the plugin says of damaged records goes into a file beside it."""
+    directory = tmp_path_factory.mktemp("state")
+    log.configure("info", f"{directory}/log")
+    yield directory / "sriov"
+    log.configure("info", None)
+
+
+def registry_with(state: Path, name: str, content: bytes) -> Registry:
+    """Return a registry in which there is just one file."""
+    registry = Registry(str(state), create=True)
+    for old in state.iterdir():
+        old.unlink()
+    (state / name).write_bytes(content)
+    return registry
+
+
+@given(records)
+def test_a_record_is_read_as_it_was_written(state: Path, record: Record) -> None:
+    registry = registry_with(state, NAME, record.encode())
+    assert registry.find(ATTACHMENT) == record
+
+
+def nested(levels: int) -> dict[str, Any]:
+    return {"a": nested(levels - 1)} if levels > 1 else {}
+
+
+@given(records)
+def test_a_record_holds_the_deepest_configuration(state: Path, record: Record) -> None:
+    config = decode(json.dumps(nested(DEEPEST)).encode(), "the configuration")
+    registry = registry_with(state, NAME, record._replace(config=config).encode())
+    assert registry.find(ATTACHMENT) == record._replace(config=config)
+
+
+def replaced(document: Any, place: int, value: Any) -> Any:
+    """Return a document with the value at a place replaced; places are counted, and wrap."""
+    slots: list[tuple[Any, Any]] = []
+
+    def collect(holder: Any) -> None:
+        for key, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            slots.append((holder, key))
+            if isinstance(item, dict | list):
+                collect(item)
+
+    collect(document)
+    holder, key = slots[place % len(slots)]
+    if value is ...:
+        del holder[key]
+    else:
+        holder[key] = value
+    return document
+
+
+def assert_whole(record: Record) -> None:
+    """Check that nothing in a record is of another type than those who use it expect."""
+    device, attributes = record.before
+    assert is_pci_address(record.function.address)
+    assert type(record.function.vf) in (int, type(None))
+    words = [*record.attachment, record.network, record.boot, record.arguments, record.function.pf]
+    if device is not None:
+        words += [device.name, *device.alternative_names, device.parent]
+        assert (type(device.mtu), type(device.up)) == (int, bool)
+        assert len(bytes.fromhex(device.mac.replace(":", ""))) == 6
+    assert all(isinstance(word, str) and "\0" not in word for word in words)
+    assert "/" not in record.network
+    assert isinstance(record.config, dict)
+    if attributes is not None:
+        texts = (attributes.mac, attributes.vlan_proto, attributes.link_state)
+        assert all(isinstance(text, str | None) for text in texts)
+        assert all(type(flag) in (bool, type(None)) for flag in attributes[4:6])
+        numbers = (*attributes[1:3], *attributes[7:9])
+        assert all(type(number) in (int, type(None)) for number in numbers)
+
+
+def is_looked_at_by_everybody(state: Path, name: str, content: bytes) -> None:
+    """Look at one file in all ways there are; what is returned is whole, all else is set aside."""
+    registry = registry_with(state, name, content)
+    found = [registry.find(ATTACHMENT), registry.holder(ADDRESS)]
+    registry.attachments_of("mynet")
+    registry.claimed_addresses()
+    assert len(os.listdir(state)) == 1
+    for record in found:
+        if record is not None:
+            assert os.listdir(state) == [name]
+            assert_whole(record)
+    if found == [None, None] and name == NAME:
+        assert os.listdir(state) in ([f"damaged-{name}"], [name])
+
+
+@given(records, st.integers(0, 200), st.sampled_from((*VALUES, ...)))
+def test_a_record_with_any_value_replaced_is_read_or_set_aside(
+    state: Path, record: Record, place: int, value: Any
+) -> None:
+    content = json.dumps(replaced(json.loads(record.encode()), place, value)).encode()
+    is_looked_at_by_everybody(state, NAME, content)
+
+
+@given(records, st.integers(0, 10_000), st.binary(max_size=3), st.integers(0, 5))
+def test_a_record_with_any_bytes_replaced_is_read_or_set_aside(
+    state: Path, record: Record, place: int, new: bytes, length: int
+) -> None:
+    whole = record.encode()
+    place %= len(whole)
+    is_looked_at_by_everybody(state, NAME, whole[:place] + new + whole[place + length :])
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_set_aside(state: Path, content: bytes) -> None:
+    is_looked_at_by_everybody(state, NAME, content)
+    assert os.listdir(state) == [f"damaged-{NAME}"]
+
+
+@given(records)
+def test_a_record_under_another_name_is_set_aside(state: Path, record: Record) -> None:
+    registry = registry_with(state, f"{ADDRESS},other,net1", record.encode())
+    assert registry.find(Attachment("other", "net1")) is None
+
+
+CLIMBING = {
+    "function": {"pf": "eth1", "vf": 0, "address": "../../victim"},
+    "network": "../../etc",
+    "attachment": {"container_id": "pod", "ifname": "net1", "netns": "/a\0b"},
+    "arguments": "IP=\0",
+    "before": {"device": None, "attributes": []},
+}
+
+
+@pytest.mark.parametrize("key", CLIMBING)
+def test_a_returned_record_does_not_climb(tmp_path: Path, key: str) -> None:
+    values = {
+        "format": 1,
+        "attachment": {"container_id": "pod", "ifname": "net1", "netns": ""},
+        "network": "mynet",
+        "boot": "",
+        "function": {"pf": "eth1", "vf": 0, "address": ADDRESS},
+        "before": {"device": None, "attributes": None},
+        "arguments": "",
+        "config": {},
+    }
+    log.configure("panic", None)
+    assert registry_with(tmp_path, "returned,pod,net1", json.dumps(values).encode()).find(
+        ATTACHMENT
+    )
+    hostile = json.dumps(values | {key: CLIMBING[key]}).encode()
+    assert registry_with(tmp_path, "returned,pod,net1", hostile).find(ATTACHMENT) is None
+    assert os.listdir(tmp_path) == ["damaged-returned,pod,net1"]
+    log.configure("info", None)
+
+
+@given(
+    st.text("0123456789abcdefABCDEF:.", max_size=16)
+    | st.from_regex(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", fullmatch=True)
+)
+def test_what_is_a_pci_address_has_a_lock(state: Path, text: str) -> None:
+    if is_pci_address(text):
+        registry = Registry(str(state), create=True)
+        assert registry.lock(text, patience=0)
+        registry.unlock(text)
