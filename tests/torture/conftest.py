@@ -23,6 +23,7 @@ def points(product: str) -> list[Point]:
         for command in ("ADD", "DEL", "ADD", "GC"):
             ending = subject.call(command, recording())
             assert ending.status == 0, ending
-            found[command] = recorded(command, ending.trace, product)
+            # the first ADD, which makes the state directories, is the one that trials repeat
+            found.setdefault(command, recorded(command, ending.trace, product))
         assert subject.left() == []
     return [point for points in found.values() for point in points]
