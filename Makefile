@@ -120,10 +120,15 @@ test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel i
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider tests/lab
 	done
 
-torture: setup .venv/.complete ## The same at every system call, and longer races; 10 minutes of the fuzzer (root; about 22 minutes)
+torture: setup build ## The same at every system call, long races, 10 minutes of the fuzzer (root; about an hour)
 	@echo "== the whole sweep"
 	TORTURE=all .venv/bin/python -m pytest tests/torture tests/namespaces/test_parallel.py
 	HOSTILE=600 .venv/bin/python -m pytest tests/hostile/test_fuzz.py
+	for kernel in $(LAB_KERNELS); do
+	    echo "== killed and raced in the lab, kernel of $$kernel"
+	    time tests/lab/boot -k $$kernel -p 4 -t 7200 env TORTURE=all RACE_ROUNDS=20 \
+	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_races.py
+	done
 
 demo: setup build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"

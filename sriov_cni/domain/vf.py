@@ -154,13 +154,19 @@ def hand_over(host: Socket, record: Record, link: Link, pod: Pod) -> Link:
     Undone by `bring_home`.
     """
     ifname = record.attachment.ifname
-    if ifname in link.alternative_names:
-        links.remove_alternative_name(host, link, ifname)
+    _leave_taken_names(host, link, pod.socket, ifname)
     links.move(host, link, pod.namespace, ifname, up=True)
     arrived = links.find(pod.socket, ifname)
     if arrived is None:
         raise KernelError(errno.ENODEV, f"looking for {ifname} in the pod")
     return arrived
+
+
+def _leave_taken_names(here: Socket, link: Link, there: Socket, name: str) -> None:
+    """Take from a device the alternative names it cannot keep where it goes; see `restore`."""
+    for alternative in link.alternative_names:
+        if alternative == name or links.find(there, alternative) is not None:
+            links.remove_alternative_name(here, link, alternative)
 
 
 def find_in_pod(record: Record, pod: Socket) -> Link | None:
@@ -205,18 +211,15 @@ def bring_home(host: Socket, record: Record) -> Link | None:
 
 
 def _move_home(host: Socket, pod: Pod, link: Link, name: str) -> None:
+    """Move a device to the host, under another name where another device has taken its own."""
+    _leave_taken_names(pod.socket, link, host, name)
     try:
         links.move(pod.socket, link, netns.host(), name, up=False)
     except KernelError as refusal:
-        if refusal.errno == errno.EEXIST and links.get(pod.socket, link.ifindex) is None:
-            return  # it moved under the name it had in the pod
-        taken = {n for n in (name, *link.alternative_names) if links.find(host, n) is not None}
-        if refusal.errno != errno.EEXIST or not taken:
+        if refusal.errno != errno.EEXIST:
             raise
-        for alternative in taken.intersection(link.alternative_names):
-            links.remove_alternative_name(pod.socket, link, alternative)
-        free = "dev%d" if name in taken else name  # the kernel finds a number
-        links.move(pod.socket, link, netns.host(), free, up=False)
+        if links.get(pod.socket, link.ifindex) is not None:  # else only the renaming failed
+            links.move(pod.socket, link, netns.host(), "dev%d", up=False)  # a free number
 
 
 def _arrived(host: Socket, function: Function) -> Link | None:
@@ -271,6 +274,9 @@ def _device_changes(host: Socket, link: Link, before: Device) -> Iterator[Callab
     """Yield what makes a device, MAC excepted, what it was before; it ends down."""
     if link.up:
         yield lambda: links.set_up(host, link, False)
+    for name in link.alternative_names:
+        if name not in before.alternative_names:  # the pod's; it may even be the name wanted next
+            yield partial(links.remove_alternative_name, host, link, name)
     if link.name != before.name:
         yield partial(_give_name, links.rename, host, link, before.name)
     for name in before.alternative_names:

@@ -17,6 +17,7 @@ _NLM_F_EXCL, _NLM_F_CREATE, _NLM_F_APPEND = 0x200, 0x400, 0x800
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 ETHERNET, INFINIBAND = 1, 32  # include/uapi/linux/if_arp.h
 _RTEXT_FILTER_SKIP_STATS = 0x8
+_LONGEST_NAME = 15  # bytes; IFNAMSIZ - 1
 
 
 class Link(NamedTuple):
@@ -24,7 +25,8 @@ class Link(NamedTuple):
 
     `kind` is ETHERNET or another ARPHRD_* number. `parent` is the PCI address of the device behind
     it, empty where the kernel names none (before Linux 5.14, and for virtual devices). `master` is
-    the index of a bond or bridge it belongs to.
+    the index of a bond or bridge it belongs to. `alternative_names` are sorted: the kernel's order
+    is that of their adding.
     """
 
     ifindex: int
@@ -77,8 +79,8 @@ def rename(sock: Socket, link: Link, name: str) -> None:
 def move(sock: Socket, link: Link, namespace: int, name: str, *, up: bool) -> None:
     """Move a device to another namespace under a new name, and bring it up there if asked.
 
-    One message: if the name is taken there, it fails before anything changed. Bringing it up
-    comes after the move; if that fails, the device stays in the other namespace, down.
+    One message: if one of its present names is taken there, it fails before anything changed, but
+    renaming and bringing up come after the move; if they fail, the device stays there.
     """
     _change(
         sock,
@@ -114,8 +116,9 @@ def _query(index: int, name: str) -> Message:
     message = ifinfmsg()
     message["index"] = index
     message["attrs"] = [("IFLA_EXT_MASK", _RTEXT_FILTER_SKIP_STATS)]
-    if name:
-        message["attrs"].append(("IFLA_IFNAME", name))
+    if name:  # the first finds alternative names, too, but takes only names that a device can have
+        attribute = "IFLA_IFNAME" if len(name.encode()) <= _LONGEST_NAME else "IFLA_ALT_IFNAME"
+        message["attrs"].append((attribute, name))
     return message
 
 
@@ -140,7 +143,7 @@ def _link(answer: Message) -> Link:
         kind=answer["ifi_type"],
         parent=answer.get_attr("IFLA_PARENT_DEV_NAME") or "",
         master=answer.get_attr("IFLA_MASTER"),
-        alternative_names=tuple(properties.altnames()) if properties is not None else (),
+        alternative_names=tuple(sorted(properties.altnames())) if properties is not None else (),
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lab's cards as seen by tests inside the guest: PFs eth0 and eth1 of the emulated 82576."""
+"""The lab's cards as seen by tests inside the guest: PFs eth0, eth1, ... of the emulated 82576."""
 
 import os
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.plugin import run, run_json
 
-PFS = ("eth0", "eth1")
+PFS = tuple(f"eth{number}" for number in range(int(os.environ.get("LAB_PFS", "2"))))
 VFS = 7
 STATE_DIRECTORIES = ("/var/lib/cni/sriov", "/var/lib/cni/fixipam")
 
@@ -25,16 +25,23 @@ def enable_vfs(pf: str, count: int) -> None:
 
 def vf_names(pf: str) -> list[str]:
     """Return the names of a PF's VFs that are on the host."""
-    names: list[str] = []
-    for vf in range(VFS):
-        directory = f"/sys/class/net/{pf}/device/virtfn{vf}/net"
-        names += os.listdir(directory) if os.path.isdir(directory) else []
-    return names
+    return [name for vf in range(VFS) for name in netdevs(pf, vf)]
+
+
+def netdevs(pf: str, vf: int) -> list[str]:
+    """Return the name of a VF on the host; none if it is elsewhere."""
+    directory = f"/sys/class/net/{pf}/device/virtfn{vf}/net"
+    return os.listdir(directory) if os.path.isdir(directory) else []
 
 
 def vf_address(pf: str, vf: int) -> str:
     """Return a VF's PCI address."""
     return os.path.basename(os.readlink(f"/sys/class/net/{pf}/device/virtfn{vf}"))
+
+
+def pci_address(pf: str) -> str:
+    """Return a PF's PCI address."""
+    return os.path.basename(os.readlink(f"/sys/class/net/{pf}/device"))
 
 
 def vf_info(pf: str, vf: int) -> Any:

@@ -41,6 +41,8 @@ _REQUESTS = {
     "0x6d": "RTM_DELLINKPROP",
 }
 _NLMSG_ERROR, _NLM_F_CAPPED = 2, 0x100
+# Only system calls that are traced stop the process, its children's, too; a file for each process.
+FEWER_STOPS = ("--seccomp-bpf", "-ff")
 
 
 class Request(NamedTuple):
@@ -72,9 +74,13 @@ class Point(NamedTuple):
         return f"{self.command} {self.syscall}#{self.nth} {self.step}"
 
 
-def recording() -> list[str]:
-    """Return the options with which strace records what `recorded` reads."""
-    syscalls = ",".join(f"?{syscall}" for syscall in (*_CHANGES, *_READS, "read"))
+def recording(*, looking: bool = True) -> list[str]:
+    """Return the options with which strace records what `recorded` reads.
+
+    Without `looking`, only calls that change or send something will be found.
+    """
+    traced = (*_CHANGES, *(_READS if looking else ()), "read")
+    syscalls = ",".join(f"?{syscall}" for syscall in traced)
     return ["-y", "-s", "256", "-e", f"trace={syscalls}"]
 
 
@@ -84,6 +90,17 @@ def killing(point: Point) -> list[str]:
     SIGKILL comes on entry: the system call of the point is not executed any more, all before are.
     """
     return ["-y", "-e", f"trace={point.syscall}", "-e", _inject(point, "signal=KILL")]
+
+
+def holding(point: Point) -> list[str]:
+    """Return the options with which strace holds the process on entry to a point's system call.
+
+    It ends with strace, then. For machines on which every stop costs: with a filter in the kernel
+    (seccomp) no other system call stops the process; but so strace 6.1 injects neither signals nor
+    errors, only delays.
+    """
+    inject = _inject(point, "delay_enter=300s")
+    return [*FEWER_STOPS, "-y", "-e", f"trace={point.syscall}", "-e", inject]
 
 
 def failing(point: Point, error: int, times: int = 1) -> list[str]:

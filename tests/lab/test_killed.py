@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killed anywhere, on real drivers: a DEL or a GC brings the VF back as it was, nothing is lost.
+
+tests/torture kills the plugin, from source, at every call, on devices without a driver. Here are
+the frozen executables and what only a driver does: VLAN, attributes, both MACs, MTU. As there, a
+trial kills ADD or DEL on entry to one system call that changes or sends something; then comes a DEL
+or, every second time, a GC.
+
+The guest is slow, so a kernel has every second of the distinct steps: the two of `make test-lab`
+have all between them. With TORTURE=all (`make torture`) each has every call, with both cures.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import pytest
+
+from tests.lab import card
+from tests.lab.victim import Victim
+from tests.torture.points import Point, one_of_each_step
+
+EVERYTHING = os.environ.get("TORTURE") == "all"
+_CURES = ("DEL", "GC")
+_WORKERS = 2  # as many as the guest has CPUs; each on a card of its own
+
+
+class _Case(NamedTuple):
+    """The number of a point, the same for each victim, and what follows the kill there."""
+
+    number: int
+    cure: str
+
+
+def _certain(points: list[Point]) -> Iterator[Point]:
+    """Yield the points that every ADD and DEL has.
+
+    Announcing at once, between the last route and the fork, needs a carrier, which comes when it
+    likes; tests/torture has those.
+    """
+    routes = [n for n, point in enumerate(points) if point.step == "RTM_NEWROUTE"]
+    fork = next(n for n, point in enumerate(points) if point.syscall == "clone")
+    yield from points[: routes[-1] + 1]
+    yield from points[fork:]
+
+
+def _chosen(points: list[Point]) -> list[_Case]:
+    numbers = range(len(points))
+    if EVERYTHING:
+        return [_Case(number, cure) for cure in _CURES for number in numbers]
+    ours = 0 if os.uname().release.startswith("6.1.") else 1
+    steps = [points.index(point) for point in one_of_each_step(points)][ours::2]
+    return [_Case(number, _CURES[n % 2]) for n, number in enumerate(steps)]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as stack, ThreadPoolExecutor(_WORKERS) as workers:
+        victims = [stack.enter_context(Victim(pf, str(tmp_path))) for pf in card.PFS[:_WORKERS]]
+        points = [list(_certain(found)) for found in workers.map(Victim.points, victims)]
+        steps, *others = ([point[:3] for point in found] for found in points)
+        assert others == [steps] * len(others)
+        cases = _chosen(points[0])
+        todo: SimpleQueue[_Case] = SimpleQueue()
+        for case in cases:
+            todo.put(case)
+        losses = [
+            loss for lost in workers.map(_work, victims, points, [todo] * _WORKERS) for loss in lost
+        ]
+    tried = len({case.number for case in cases})
+    with capsys.disabled():
+        print(
+            f"\nADD and DEL killed at {tried} of {len(points[0])} points, {len(cases)} cases: "
+            f"{len(losses)} losses"
+        )
+    assert not losses, "\n".join(losses)
+
+
+def _work(victim: Victim, points: list[Point], todo: "SimpleQueue[_Case]") -> list[str]:
+    """Try cases until none is left or one was lost, which spoils the victim."""
+    while True:
+        try:
+            case = todo.get_nowait()
+        except Empty:
+            return []
+        victim.renew()
+        if problems := _kill(victim, points[case.number], case.cure):
+            return [f"{points[case.number]}, then {case.cure}: {'; '.join(problems)}"]
+
+
+def _kill(victim: Victim, point: Point, cure: str) -> list[str]:
+    """Kill a command at a point, have the cure, and return what is not as before."""
+    if point.command == "DEL" and (added := victim.call("ADD")).status:
+        return [f"not tried: ADD failed: {added.said}"]
+    problems = [problem] if (problem := victim.kill(point)) else []
+    cured = victim.call(cure)
+    if cured.status or cured.document:
+        problems.append(f"{cure} failed: {cured.said}")
+    return problems + victim.left()

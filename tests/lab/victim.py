@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VF and a pod to kill the plugin between, over and over, several side by side.
+
+strace(1) holds the frozen executable on entry to a system call. Killing strace then kills all that
+it traces (PTRACE_O_EXITKILL); the system call is not executed any more. To have strace inject the
+signal takes half a minute in the guest (tests/torture/points.py).
+"""
+
+import os
+import shutil
+from glob import glob
+from types import TracebackType
+
+from tests.lab import card
+from tests.lab.runtime import DIST, LAYOUTS
+from tests.namespaces.test_announcement import processes_of
+from tests.plugin import Document, Outcome, Plugin, Running, run, run_json, wait_for
+from tests.torture.points import FEWER_STOPS, Point, holding, recorded, recording, step
+
+# All that an ADD can do on this card.
+ALL_THERE_IS: Document = {
+    "cniVersion": "1.1.0",
+    "name": "full",
+    "type": "sriov",
+    "vf": 2,
+    "mac": "66:d8:02:77:aa:aa",
+    "vlan": 7,
+    "vlanQoS": 3,
+    "spoofchk": "off",
+    "trust": "on",
+    "max_tx_rate": 100,
+    "mtu": 1400,
+    "args": {"cni": {"ips": ["10.1.0.5", "fd00:1::5"]}},
+    "ipam": {
+        "type": "fixipam",
+        "ranges": [
+            {"subnet": "10.1.0.0/24", "gateway": "10.1.0.1"},
+            {"subnet": "fd00:1::/64", "gateway": "fd00:1::1"},
+        ],
+        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.9"}],
+    },
+}
+_EXECUTABLE = f"{LAYOUTS['one-dir']}/sriov"
+_PATIENCE = 60.0  # seconds; others may keep the machine busy
+
+
+class Victim:
+    """A VF, a pod, and state directories of its own; a context manager."""
+
+    def __init__(self, pf: str, directory: str) -> None:
+        self._pf = pf
+        self._ifname = f"net-{pf}"
+        self._log = f"{directory}/strace-{pf}"
+        self._state = f"{directory}/state-{pf}"
+        vlan = ALL_THERE_IS["vlan"] + card.PFS.index(pf)  # all victims have the same addresses
+        own = {"master": pf, "vlan": vlan, "dataDir": f"{self._state}/sriov"}
+        own["ipam"] = ALL_THERE_IS["ipam"] | {"dataDir": f"{self._state}/fixipam"}
+        self._config = ALL_THERE_IS | own
+        self._trials = 0
+        self._straced: list[Running] = []
+
+    def __enter__(self) -> "Victim":
+        (self._vf,) = card.netdevs(self._pf, ALL_THERE_IS["vf"])
+        self._netns = card.add_pod(self._ifname)
+        for name in (self._ifname, f"enp-{self._pf}"):  # one stands in the way of the pod's
+            run("ip", "link", "property", "add", "dev", self._vf, "altname", name)
+        self._mac_at_first = card.administrative_mac(self._pf, ALL_THERE_IS["vf"])
+        # On Linux 6.1 the PF knows the VF's own MAC only once that was down, or some seconds later.
+        for state in ("up", "down", "up"):
+            run("ip", "link", "set", self._vf, state)
+        self.renew()
+        self._before = self._portrait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.call("DEL")
+        self._let_go()
+        run("ip", "netns", "delete", self._ifname)
+        run("ip", "link", "set", self._vf, "down", check=False)
+        vf = ("vf", str(ALL_THERE_IS["vf"]), "mac", self._mac_at_first)
+        run("ip", "link", "set", self._pf, *vf)
+        for name in (self._ifname, f"enp-{self._pf}"):
+            run("ip", "link", "property", "del", "dev", self._vf, "altname", name, check=False)
+
+    def renew(self) -> None:
+        """Begin another trial: a container nobody has seen, on a node that never had an ADD."""
+        self._trials += 1
+        self._container = f"killed-{self._pf[3:]}-{self._trials:05}"
+        shutil.rmtree(self._state, ignore_errors=True)
+
+    def points(self) -> list[Point]:
+        """Return the points of an ADD and of the DEL after it that change or send something."""
+        found = []
+        for command in ("ADD", "DEL"):
+            self._start(command, *FEWER_STOPS, *recording(looking=False))
+            trace = wait_for(self._trace_of_the_ended, _PATIENCE)
+            assert "+++ exited with 0 +++" in trace, trace[-1000:]
+            found += [point for point in recorded(command, trace, DIST) if point.changes]
+            self._forget_traces()
+        left = self.left()
+        assert not left, left
+        return found
+
+    def call(self, command: str) -> Outcome:
+        """Execute a command."""
+        return self._start(command).outcome()
+
+    def kill(self, point: Point) -> str:
+        """Execute a command up to a point and kill it there, with all it started.
+
+        Return what came instead, empty if nothing.
+        """
+        running = self._start(point.command, *holding(point))
+        wait_for(lambda: self._is_held(point) or running.process.poll() is not None, _PATIENCE)
+        running.process.kill()
+        self._let_go()
+        trace = self._trace()
+        self._forget_traces()
+        last = trace.rpartition("\n")[2]
+        return "" if step(f"{last}) = ?") == point.step else f"not held, but: {trace[-500:]}"
+
+    def left(self) -> list[str]:
+        """Return a phrase for all that is not as it was before the ADD, processes included."""
+        now = self._portrait()
+        differences = [
+            f"{thing}: {now[thing]}, not {self._before[thing]}"
+            for thing in now
+            if now[thing] != self._before[thing]
+        ]
+        self._let_go()
+        return differences
+
+    def _portrait(self) -> dict[str, object]:
+        """Return all that an attachment may change, and nothing that other victims' may."""
+        state = card.state()
+        devices, tables = state["devices"], state["VFs"]
+        assert isinstance(devices, dict)
+        assert isinstance(tables, dict)
+        ours = {card.vf_address(self._pf, vf) for vf in range(card.VFS)}
+        links = run_json("ip", "-j", "-n", self._ifname, "link", "show")
+        return {
+            "PF": (devices[self._pf], tables[self._pf]),
+            "VFs": {name: device for name, device in devices.items() if device[-1] in ours},
+            "files": card.files(self._state),
+            "pod": sorted(link["ifname"] for link in links),
+        }
+
+    def _start(self, command: str, *tampering: str) -> Running:
+        strace = ("strace", "-o", self._log, *tampering) if tampering else ()
+        config = self._config
+        if command == "GC":
+            config = config | {"cni.dev/valid-attachments": []}
+        running = Plugin(*strace, _EXECUTABLE).start(
+            command, config, container=self._container, ifname=self._ifname, netns=self._netns
+        )
+        if strace:
+            self._straced.append(running)
+        return running
+
+    def _process(self) -> int:
+        """Return the process under strace, which alone has no parent there; 0: not yet started."""
+        started = [int(log.rpartition(".")[2]) for log in glob(f"{self._log}.*")]
+        return min(started, default=0)
+
+    def _trace(self) -> str:
+        if not (process := self._process()):
+            return ""
+        with open(f"{self._log}.{process}", encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def _trace_of_the_ended(self) -> str:
+        trace = self._trace()
+        return trace if trace.endswith("+++\n") else ""
+
+    def _is_held(self, point: Point) -> bool:
+        lines = self._trace().split("\n")
+        entered = [line for line in lines if line.startswith(f"{point.syscall}(")]
+        return len(entered) == point.nth and entered[-1] == lines[-1]
+
+    def _forget_traces(self) -> None:
+        for log in glob(f"{self._log}.*"):
+            os.rename(log, f"{self._log}-old")  # strace may still write to a child's
+
+    def _let_go(self) -> None:
+        """Wait for the end of what serves the container, and of strace, which waits for it."""
+        wait_for(lambda: not processes_of(self._container), _PATIENCE)
+        for running in self._straced:
+            running.process.communicate(timeout=_PATIENCE)
+        self._straced = []
