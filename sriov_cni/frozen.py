@@ -179,19 +179,20 @@ class _Pattern:
 
     def __getattr__(self, name: str) -> "Any":
         if name == "match":  # default values of arguments in json.decoder
-            return lambda *arguments: _compiled(self._arguments).match(*arguments)
-        return getattr(_compiled(self._arguments), name)
+            return lambda *text: _real_re().compile(*self._arguments).match(*text)
+        return getattr(_real_re().compile(*self._arguments), name)
 
 
-def _compiled(arguments: "tuple[Any, ...]") -> "Any":
+def _real_re() -> "Any":
     if sys.modules["re"] is _re:
         del sys.modules["re"]
     import re
 
-    return re.compile(*arguments)
+    return re
 
 
 _re = _provide("re", compile=_Pattern, VERBOSE=64, MULTILINE=8, DOTALL=16, IGNORECASE=2)
+_re.__getattr__ = lambda name: getattr(_real_re(), name)
 
 
 class _Space:
