@@ -54,7 +54,7 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> tuple[Interface, Res
             made = Interface(ifname, link.mac, call.attachment.netns, link.mtu)
             ipam = addressing.add(call)
             interface.configure(pod, link, ipam)
-            announcement.announce(call.attachment.netns, pod, link, ipam.ips)
+            announcement.announce(call.attachment.netns, link, ipam.ips)
     except Exception as failure:
         problems = take_down(registry, host, record, call)
         error = explained(failure)

@@ -3,9 +3,10 @@
 
 A VF has no carrier for seconds after it comes up, and what is sent until then is lost. An IPv6
 address must not be announced before duplicate address detection is done (RFC 4862, 5.4): a card
-that reflects its own multicasts would make it fail. ADD waits for neither: a child process does,
-for a limited time, and holds nothing of the pod's meanwhile, so that neither a DEL nor the end of
-the pod has to wait for it.
+that reflects its own multicasts would make it fail. And closing the socket that sends takes as long
+as moving a device (packet_release() in net/packet/af_packet.c waits for an RCU grace period). ADD
+waits for none of this: a child process does, for a limited time, and holds nothing of the pod's
+while it waits, so that neither a DEL nor the end of the pod has to wait for it.
 """
 
 import os
@@ -24,19 +25,18 @@ _PAUSE = 0.2  # seconds between two looks
 Addresses = frozenset[tuple[int, str]]  # IP version and address
 
 
-def announce(path: str, pod: Pod, link: Link, ips: tuple[Ip, ...]) -> None:
-    """Tell the neighbours of the pod at `path` about its addresses, as far as that can be done."""
+def announce(path: str, link: Link, ips: tuple[Ip, ...]) -> None:
+    """Have the neighbours of the pod at `path` told about its addresses, as far as can be done."""
     addresses = frozenset((ip.address.version, str(ip.address.ip)) for ip in ips)
     try:
-        later = addresses - _announce_ready(pod, link, addresses)
-        in_child = bool(later) and os.fork() == 0
-    except (KernelError, OSError) as error:
+        in_child = bool(addresses) and os.fork() == 0
+    except OSError as error:
         log.write("warning", f"the addresses of {link.name} are not announced: {error}")
         return
     if in_child:
         try:
             _detach()
-            _announce_later(path, link, later)
+            _announce(path, link, addresses)
         finally:
             os._exit(0)
 
@@ -60,10 +60,9 @@ def _detach() -> None:
         os.open(os.devnull, os.O_RDWR)
 
 
-def _announce_later(path: str, link: Link, addresses: Addresses) -> None:
+def _announce(path: str, link: Link, addresses: Addresses) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while addresses and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
+    while True:
         try:
             # opened anew each time: held open, a namespace outlives its pod and keeps the VF
             with netns.pod_at(path) as pod:
@@ -73,3 +72,6 @@ def _announce_later(path: str, link: Link, addresses: Addresses) -> None:
                 addresses -= _announce_ready(pod, now, addresses)
         except (netns.NotANamespaceError, KernelError):
             return
+        if not addresses or time.monotonic() > deadline:
+            return
+        time.sleep(_PAUSE)
