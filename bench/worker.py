@@ -3,8 +3,9 @@
 
 A request is a line of JSON on stdin, a list of programs [arguments, environment, stdin]; they are
 started at once. The answer is a line on stdout: seconds from before the first start to after the
-last end; whether a process stays for longer than it should; and of each program exit status, seconds of CPU, minor
-page faults, stdout and stderr. Imports the standard library only and nothing of the project.
+last end; whether a process stays for longer than it should; and of each program exit status,
+seconds of CPU, minor page faults, stdout and stderr. Imports the standard library only and nothing
+of the project.
 """
 
 import ctypes

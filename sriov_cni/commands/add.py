@@ -9,8 +9,8 @@ from sriov_cni.domain import addressing, announcement, configuration, interface,
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.failure import explained
 from sriov_cni.domain.record import Record, Registry
-from sriov_cni.domain.selection import Selected, lock, select
-from sriov_cni.domain.teardown import take_down
+from sriov_cni.domain.selection import Selected, select
+from sriov_cni.domain.teardown import lock, take_down
 from sriov_cni.kernel import links, netns
 from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.netns import Pod

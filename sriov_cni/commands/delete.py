@@ -4,8 +4,7 @@
 from sriov_cni.cni.call import Attachment, Call
 from sriov_cni.domain import addressing, configuration
 from sriov_cni.domain.record import Record, Registry
-from sriov_cni.domain.selection import lock
-from sriov_cni.domain.teardown import take_down
+from sriov_cni.domain.teardown import lock, take_down
 from sriov_cni.kernel.netlink import Socket
 
 

@@ -9,13 +9,12 @@ from sriov_cni.cni.errors import CniError
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.function import Function, count_vfs, requested, vfs_of
 from sriov_cni.domain.record import Record, Registry
-from sriov_cni.domain.teardown import take_down
+from sriov_cni.domain.teardown import lock, take_down
 from sriov_cni.domain.vf import find_on_host, restore
 from sriov_cni.kernel import netns, routing, sysfs
 from sriov_cni.kernel.links import ETHERNET, INFINIBAND, Link
 from sriov_cni.kernel.netlink import Socket
 
-_PATIENCE = 20.0  # seconds; runtimes give an operation minutes
 _USERSPACE_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
 
 
@@ -51,16 +50,6 @@ def select(registry: Registry, host: Socket, call: Call, wanted: Configuration) 
         text = f"{function.address} {selected.text}"
         raise CniError(selected.code, f"{function} is not free", text)
     return selected
-
-
-def lock(registry: Registry, function: Function) -> None:
-    """Take a function's lock; raise CniError (11) if another operation keeps it for too long."""
-    if not registry.lock(function.address, _PATIENCE):
-        raise CniError(
-            errors.TRY_AGAIN_LATER,
-            f"{function} is busy",
-            f"another operation has held its lock for {_PATIENCE:.0f} s",
-        )
 
 
 def _first_free(registry: Registry, host: Socket, call: Call, pf: str) -> Selected:

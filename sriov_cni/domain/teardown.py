@@ -9,8 +9,22 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import addressing, vf
+from sriov_cni.domain.function import Function
 from sriov_cni.domain.record import Record, Registry
 from sriov_cni.kernel.netlink import KernelError, Socket
+
+
+_PATIENCE = 20.0  # seconds; runtimes give an operation minutes
+
+
+def lock(registry: Registry, function: Function) -> None:
+    """Take a function's lock; raise CniError (11) if another operation keeps it for too long."""
+    if not registry.lock(function.address, _PATIENCE):
+        raise CniError(
+            errors.TRY_AGAIN_LATER,
+            f"{function} is busy",
+            f"another operation has held its lock for {_PATIENCE:.0f} s",
+        )
 
 
 def take_down(registry: Registry, host: Socket, record: Record, call: Call) -> list[CniError]:
