@@ -13,7 +13,6 @@ from sriov_cni.domain.function import Function
 from sriov_cni.domain.record import Record, Registry
 from sriov_cni.kernel.netlink import KernelError, Socket
 
-
 _PATIENCE = 20.0  # seconds; runtimes give an operation minutes
 
 
