@@ -8,6 +8,7 @@ import pytest
 
 from tests.namespaces.node import Node
 from tests.namespaces.test_add import DUAL_STACK, L2
+from tests.plugin import wait_for
 
 ADDRESSES = ("10.1.0.5", "fd00:1::5")
 STALE = "02:00:00:00:00:99"
@@ -105,7 +106,4 @@ def test_nothing_waits_where_there_is_no_address(node: Node, pod: str) -> None:
 
 
 def wait_until_none_is_left(container: str, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while processes_of(container):
-        assert time.monotonic() < deadline, "a process is left"
-        time.sleep(0.05)
+    wait_for(lambda: not processes_of(container), patience)

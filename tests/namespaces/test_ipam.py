@@ -4,7 +4,6 @@
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -93,10 +92,7 @@ def dhcp(node: Node) -> Document:
     node.start(f"{cache}/busybox", "udhcpd", "-f", "-a", "10", "/var/lib/udhcpd.conf")
     socket = "/var/lib/dhcp.sock"
     node.start(f"{DEBIANS}/dhcp", "daemon", "-socketpath", socket)
-    deadline = time.monotonic() + 10
-    while not os.path.exists(node.path(socket)):
-        assert time.monotonic() < deadline, "the DHCP client's daemon does not start"
-        time.sleep(0.05)
+    wait_for(lambda: os.path.exists(node.path(socket)))
     ipam = {"type": "dhcp", "daemonSocketPath": socket}
     return L2 | {"cniVersion": "1.0.0", "vf": 0, "ipam": ipam}
 
