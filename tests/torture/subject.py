@@ -26,6 +26,11 @@ _VF, _PEER, _POD = "eth1v0", "eth1v0p", "pod"
 _ALTERNATIVE_NAMES = ("net1", "enp1s0v0")
 _STATE_DIRECTORIES = ("/var/lib/cni/sriov", "/var/lib/cni/fixipam")
 _TIMEOUT = 40.0  # seconds; the longest a call may wait, for a lock, is 20
+# A name the kernel may choose for a VF (dev%d). sysfs lists a VF under the name it has; here, that
+# takes somebody who watches.
+_CHOSEN = "dev0"
+_NETDEVS = "/sys/bus/pci/devices/0000:01:10.0/net"
+_WATCH = f"until ip link show dev {_CHOSEN}; do sleep 0.05; done; mkdir -p {_NETDEVS}/{_CHOSEN}"
 _PATIENCE = 1.0  # seconds for the announcer to notice that its interface is gone
 
 
@@ -103,6 +108,11 @@ class Subject(Node):
         self._containers = set()
         for directory in _STATE_DIRECTORIES:
             shutil.rmtree(self.path(directory), ignore_errors=True)
+        shutil.rmtree(self.path(f"{_NETDEVS}/{_CHOSEN}"), ignore_errors=True)
+
+    def expect_chosen_name(self) -> None:
+        """Have sysfs follow if the VF gets a name of the kernel's choice within this trial."""
+        self.start("timeout", f"{_TIMEOUT}", "sh", "-c", _WATCH)
 
     def call(
         self, command: str, tampering: Sequence[str] = (), *, container: str = "", **more: object

@@ -107,6 +107,8 @@ def _fail(subject: Subject, case: _Case) -> list[str]:
         added = subject.call("ADD")
         if added.status != 0:
             return [f"not tried: ADD failed: {added.stdout}"]
+    if case.refused and case.error == errno.EEXIST:
+        subject.expect_chosen_name()
     ending = subject.call(point.command, case.tampering())
     if ending.trace.count("(INJECTED") != (2 if case.refused else 1):
         return [f"not tried: {ending.stdout} {ending.trace[-300:]}"]
