@@ -100,11 +100,15 @@ class Fields(NamedTuple):
         raise self.fault(key, "a string")
 
     def path(self, key: str) -> str | None:
-        """Return an absolute path; an empty one is absent."""
+        """Return an absolute path without `..`; an empty one is absent."""
         value = self.text(key)
-        if value and (not value.startswith("/") or "\0" in value or len(value) > _LONGEST_PATH):
-            raise self.fault(key, "an absolute path")
-        return value or None
+        if not value:
+            return None
+        usable = value.startswith("/") and "\0" not in value and len(value) <= _LONGEST_PATH
+        # where .. leads depends on what is there: it may be a link, or yet to be made
+        if not usable or ".." in value.split("/"):
+            raise self.fault(key, "an absolute path without ..")
+        return value
 
     def integer(self, key: str, lowest: int, highest: int) -> int | None:
         """Return an integer within bounds; a boolean is none, and neither is 1.0."""

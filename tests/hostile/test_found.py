@@ -41,6 +41,9 @@ FOUND: dict[str, dict[str, Case]] = {
         ),
         "the deepest configuration": case("ADD", L2 | {"x": _DEEP["a"]}),
         "a netns of 5000 bytes": case("ADD", L2, CNI_NETNS="/" + "x" * 5000),
+        "a state directory by way of another": case(
+            "GC", L2 | {"dataDir": "/var/lib/cni/missing/../elsewhere"}, BEFORE="ADD"
+        ),
         "a gateway of the other family": case(
             "ADD",
             L2
