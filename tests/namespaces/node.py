@@ -52,20 +52,27 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for process in (*self._daemons, self._process):
-            process.kill()
-            process.wait()
+        self.end_started()
+        self._process.kill()
+        self._process.wait()
 
     def run(self, *command: str) -> str:
         """Run a command on the host."""
         return run(*self.entering, *command)
 
     def start(self, *command: str) -> None:
-        """Start a program on the host that runs as long as the node is there."""
+        """Start a program on the host that runs until `end_started`, or the node's end."""
         command = (*self.entering, *command)
         nothing = subprocess.DEVNULL
         daemon = subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, text=True)
         self._daemons.append(daemon)
+
+    def end_started(self) -> None:
+        """End all programs started on the host."""
+        while self._daemons:
+            daemon = self._daemons.pop()
+            daemon.kill()
+            daemon.wait()
 
     def ip(self, *arguments: str) -> Any:
         """Return what `ip -j` says on the host."""
