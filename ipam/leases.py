@@ -5,7 +5,7 @@ A lease is an empty file `<address>,<container ID>,<interface>` in the network's
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Attachment
@@ -46,18 +46,17 @@ class Leases:
 
         Raises CniError (11) if another one does not come to an end.
         """
-        with ExitStack() as held:
-            try:
-                held.enter_context(self._directory.locked(_PATIENCE))
+        try:
+            with self._directory.locked(_PATIENCE):
                 for name in self._directory.unfinished():  # only the lock's holder writes
                     self._directory.discard(name)
-            except TimeoutError as error:
-                raise CniError(
-                    errors.TRY_AGAIN_LATER, f"leases of {self._path} are busy", str(error)
-                ) from None
-            except OSError as error:
-                raise self._unusable(error) from None
-            yield
+                yield
+        except TimeoutError as error:
+            raise CniError(
+                errors.TRY_AGAIN_LATER, f"leases of {self._path} are busy", str(error)
+            ) from None
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def holders(self) -> dict[str, Attachment]:
         """Return the leased addresses with the attachment that has each."""

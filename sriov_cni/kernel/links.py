@@ -7,8 +7,7 @@ rtnetlink(7); attributes: include/uapi/linux/if_link.h. All functions raise Kern
 import errno
 from typing import NamedTuple
 
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-
+from sriov_cni.kernel.messages import LinkMessage
 from sriov_cni.kernel.netlink import KernelError, Message, Socket
 
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
@@ -106,14 +105,14 @@ def remove_alternative_name(sock: Socket, link: Link, name: str) -> None:
 def _alternative_name(
     sock: Socket, kind: int, flags: int, link: Link, name: str, verb: str
 ) -> None:
-    message = ifinfmsg()
+    message = LinkMessage()
     message["index"] = link.ifindex
     message["attrs"] = [("IFLA_PROP_LIST", {"attrs": [("IFLA_ALT_IFNAME", name)]})]
     sock.change(kind, message, flags, f"{verb} alternative name {name} of {link.name}")
 
 
 def _query(index: int, name: str) -> Message:
-    message = ifinfmsg()
+    message = LinkMessage()
     message["index"] = index
     message["attrs"] = [("IFLA_EXT_MASK", _RTEXT_FILTER_SKIP_STATS)]
     if name:  # the first finds alternative names, too, but takes only names that a device can have
@@ -132,7 +131,6 @@ def _find(sock: Socket, index: int, name: str) -> Link | None:
 
 
 def _link(answer: Message) -> Link:
-    properties = answer.get_attr("IFLA_PROP_LIST")
     return Link(
         ifindex=answer["index"],
         name=answer.get_attr("IFLA_IFNAME"),
@@ -143,14 +141,19 @@ def _link(answer: Message) -> Link:
         kind=answer["ifi_type"],
         parent=answer.get_attr("IFLA_PARENT_DEV_NAME") or "",
         master=answer.get_attr("IFLA_MASTER"),
-        alternative_names=tuple(sorted(properties.altnames())) if properties is not None else (),
+        alternative_names=_alternative_names(answer),
     )
+
+
+def _alternative_names(answer: Message) -> tuple[str, ...]:
+    properties = answer.get_attr("IFLA_PROP_LIST")
+    return tuple(sorted(properties.get_attrs("IFLA_ALT_IFNAME"))) if properties is not None else ()
 
 
 def _change(
     sock: Socket, link: Link, doing: str, up: bool | None = None, **attributes: str | int
 ) -> None:
-    message = ifinfmsg()
+    message = LinkMessage()
     message["index"] = link.ifindex
     if up is not None:
         message["flags"], message["change"] = (_IFF_UP if up else 0), _IFF_UP

@@ -7,9 +7,7 @@ All functions raise KernelError.
 import socket
 from typing import NamedTuple
 
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
+from sriov_cni.kernel.messages import AddressMessage, RouteMessage
 from sriov_cni.kernel.netlink import Socket
 
 _RTM_NEWADDR, _RTM_GETADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 22, 24, 26
@@ -56,7 +54,7 @@ class KernelRoute(NamedTuple):
 
 def add_address(sock: Socket, link_index: int, version: int, address: InterfaceAddress) -> None:
     """Give a device an address; an IPv6 one is usable at once (optimistic)."""
-    message = ifaddrmsg()
+    message = AddressMessage()
     message["family"] = _FAMILIES[version]
     message["prefixlen"] = address.prefix_length
     message["index"] = link_index
@@ -70,7 +68,7 @@ def add_address(sock: Socket, link_index: int, version: int, address: InterfaceA
 
 def addresses(sock: Socket, link_index: int) -> list[InterfaceAddress]:
     """Return the addresses of one device."""
-    message = ifaddrmsg()
+    message = AddressMessage()
     message["index"] = link_index
     return [
         InterfaceAddress(
@@ -87,7 +85,7 @@ def addresses(sock: Socket, link_index: int) -> list[InterfaceAddress]:
 
 def add_route(sock: Socket, link_index: int, route: KernelRoute) -> None:
     """Add a route through a device; one that exists already is refused (EEXIST)."""
-    message = rtmsg()
+    message = RouteMessage()
     message["family"] = _FAMILIES[route.version]
     message["dst_len"] = route.prefix_length
     message["proto"] = _RTPROT_STATIC
@@ -112,7 +110,7 @@ def add_route(sock: Socket, link_index: int, route: KernelRoute) -> None:
 
 def routes(sock: Socket, version: int) -> list[KernelRoute]:
     """Return the unicast routes of one IP version in all tables of the namespace."""
-    message = rtmsg()
+    message = RouteMessage()
     message["family"] = _FAMILIES[version]
     unspecified = {4: "0.0.0.0", 6: "::"}[version]
     return [

@@ -6,8 +6,7 @@ IFLA_VFINFO_LIST of RTM_GETLINK and RTM_SETLINK on the PF (include/uapi/linux/if
 
 from typing import NamedTuple
 
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-
+from sriov_cni.kernel.messages import LinkMessage
 from sriov_cni.kernel.netlink import Message, Socket
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
@@ -15,12 +14,6 @@ _RTEXT_FILTER_VF, _RTEXT_FILTER_SKIP_STATS = 0x1, 0x8
 _ETHERTYPES = {"802.1q": 0x8100, "802.1ad": 0x88A8}
 _LINK_STATES = ("auto", "enable", "disable")  # enum ifla_vf_link_state_*
 NO_MAC = "00:00:00:00:00:00"
-
-# pyroute2 0.9 leaves out the padding at the end of struct ifla_vf_vlan_info; kernels since 6.1
-# refuse one that is too short.
-_vlan_info = ifinfmsg.vflist.vfinfo.vf_vlist.ivvi
-if _vlan_info.fields[-1][0] == "proto":
-    _vlan_info.fields = (*_vlan_info.fields, ("__pad", "2x"))
 
 
 class VfAttributes(NamedTuple):
@@ -42,7 +35,7 @@ class VfAttributes(NamedTuple):
 
 def attributes(sock: Socket, pf: str, index: int) -> VfAttributes | None:
     """Return a VF's attributes, None where the PF's driver has no VF administration."""
-    message = ifinfmsg()
+    message = LinkMessage()
     message["attrs"] = [
         ("IFLA_IFNAME", pf),
         ("IFLA_EXT_MASK", _RTEXT_FILTER_VF | _RTEXT_FILTER_SKIP_STATS),
@@ -56,7 +49,7 @@ def attributes(sock: Socket, pf: str, index: int) -> VfAttributes | None:
 
 def set_mac(sock: Socket, pf: str, index: int, mac: str) -> None:
     """Set the administrative MAC; NO_MAC leaves the choice to the VF."""
-    _set(sock, pf, index, f"MAC {mac}", "IFLA_VF_MAC", {"mac": mac})
+    _set(sock, pf, index, f"MAC {mac}", "IFLA_VF_MAC", {"mac": bytes.fromhex(mac.replace(":", ""))})
 
 
 def set_vlan(sock: Socket, pf: str, index: int, vlan: int, qos: int, proto: str) -> None:
@@ -68,17 +61,17 @@ def set_vlan(sock: Socket, pf: str, index: int, vlan: int, qos: int, proto: str)
 
 def set_spoofchk(sock: Socket, pf: str, index: int, on: bool) -> None:
     """Set whether the PF drops frames with another source MAC than the VF's."""
-    _set(sock, pf, index, f"spoofchk {_on(on)}", "IFLA_VF_SPOOFCHK", {"spoofchk": int(on)})
+    _set(sock, pf, index, f"spoofchk {_on(on)}", "IFLA_VF_SPOOFCHK", {"setting": int(on)})
 
 
 def set_trust(sock: Socket, pf: str, index: int, on: bool) -> None:
     """Set whether the VF may change its own MAC, filters and promiscuity."""
-    _set(sock, pf, index, f"trust {_on(on)}", "IFLA_VF_TRUST", {"trust": int(on)})
+    _set(sock, pf, index, f"trust {_on(on)}", "IFLA_VF_TRUST", {"setting": int(on)})
 
 
 def set_link_state(sock: Socket, pf: str, index: int, state: str) -> None:
     """Set whether the VF's carrier follows the PF ("auto") or is forced."""
-    value = {"link_state": _LINK_STATES.index(state)}
+    value = {"setting": _LINK_STATES.index(state)}
     _set(sock, pf, index, f"link_state {state}", "IFLA_VF_LINK_STATE", value)
 
 
@@ -95,7 +88,7 @@ def _on(value: bool) -> str:
 def _set(sock: Socket, pf: str, index: int, what: str, attribute: str, value: Message) -> None:
     if "attrs" not in value:
         value = {"vf": index, **value}
-    message = ifinfmsg()
+    message = LinkMessage()
     vf = ("IFLA_VF_INFO", {"attrs": [(attribute, value)]})
     message["attrs"] = [("IFLA_IFNAME", pf), ("IFLA_VFINFO_LIST", {"attrs": [vf]})]
     sock.change(_RTM_SETLINK, message, 0, f"setting {what} for VF {index} of {pf}")
@@ -107,21 +100,21 @@ def _attributes(info: Message) -> VfAttributes:
         # drivers fill in -1 for what they do not know (rtnl_fill_vfinfo() in net/core/rtnetlink.c)
         return None if found is None or found[field] == 0xFFFFFFFF else int(found[field])
 
-    def flag(attribute: str, field: str) -> bool | None:
-        found = value(attribute, field)
+    def flag(attribute: str) -> bool | None:
+        found = value(attribute, "setting")
         return None if found is None else bool(found)
 
-    state = value("IFLA_VF_LINK_STATE", "link_state")
+    state = value("IFLA_VF_LINK_STATE", "setting")
     tags = info.get_attr("IFLA_VF_VLAN_LIST")
     tag = tags["attrs"][0][1] if tags is not None else info.get_attr("IFLA_VF_VLAN")
     ethertype = tag["proto"] if tags is not None else _ETHERTYPES["802.1q"]
     return VfAttributes(
-        mac=info.get_attr("IFLA_VF_MAC")["mac"],
+        mac=info.get_attr("IFLA_VF_MAC")["mac"][:6].hex(":"),
         vlan=tag["vlan"],
         vlan_qos=tag["qos"],
         vlan_proto="802.1ad" if ethertype == _ETHERTYPES["802.1ad"] else "802.1q",
-        spoofchk=flag("IFLA_VF_SPOOFCHK", "spoofchk"),
-        trust=flag("IFLA_VF_TRUST", "trust"),
+        spoofchk=flag("IFLA_VF_SPOOFCHK"),
+        trust=flag("IFLA_VF_TRUST"),
         link_state=_LINK_STATES[state] if state in (0, 1, 2) else None,
         min_tx_rate=value("IFLA_VF_RATE", "min_tx_rate"),
         max_tx_rate=value("IFLA_VF_RATE", "max_tx_rate"),
