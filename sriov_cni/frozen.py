@@ -232,7 +232,12 @@ class _Mapping:
         return [(key, self[key]) for key in self]  # type: ignore[attr-defined, index]
 
 
-_provide("_collections_abc", _check_methods=_nothing, Mapping=_Mapping, MutableMapping=_Mapping)
+_provide(
+    "_collections_abc",
+    Mapping=_Mapping,
+    MutableMapping=_Mapping,
+    _check_methods=lambda *_: NotImplemented,
+)
 
 
 # --- The two parts of contextlib that are used, without its abstract classes.
