@@ -14,7 +14,7 @@ import time
 
 from sriov_cni.cni import log
 from sriov_cni.cni.result import Ip
-from sriov_cni.kernel import links, neighbours, netns, routing
+from sriov_cni.kernel import links, netns, routing
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netlink import KernelError
 from sriov_cni.kernel.netns import Pod
@@ -47,6 +47,8 @@ def _announce_ready(pod: Pod, link: Link, addresses: Addresses) -> Addresses:
         return frozenset()
     tentative = {a.address for a in routing.addresses(pod.socket, link.ifindex) if a.tentative}
     ready = frozenset(address for address in addresses if address[1] not in tentative)
+    from sriov_cni.kernel import neighbours  # the child alone needs it
+
     neighbours.announce(pod, link, sorted(ready))
     return ready
 
