@@ -17,7 +17,7 @@ from tests.plugin import MYNET, Document, Plugin
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import os, sys
+import posix, sys  # and not os, which is another one with frozen.py
 sys._MEIPASS = "{root}/dist/sriov-cni/_internal"
 sys.path.clear()  # the executable has no other modules than those it brings
 started = set(sys.modules)
@@ -25,8 +25,8 @@ def run(path):
     exec(compile(open("{root}/" + path).read(), path, "exec"), {{"__name__": "__main__"}})
 run("sriov_cni/frozen.py")
 def leave(status):
-    os.write(2, " ".join(sorted(set(sys.modules) - started)).encode())
-    os._exit(status)
+    posix.write(2, " ".join(sorted(set(sys.modules) - started)).encode())
+    posix._exit(status)
 sys.exit = leave
 run("sriov_cni/__main__.py")
 """
@@ -112,3 +112,74 @@ def test_any_locale_will_do(layout: str, tmp_path: Path) -> None:
         done = subprocess.run(program, input=b"{}", env=environment, capture_output=True)
         assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == b"ISO-8859-1\n"  # the locale is what it should be
+
+
+SAME = """
+import functools, json, os, socket
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+class Point(NamedTuple):
+    x: int
+    y: int = 2
+
+@contextmanager
+def manager(swallow, again=False):
+    print("in")
+    try:
+        yield "value"
+    except KeyError:
+        if not swallow:
+            raise
+    if again:
+        yield "twice"
+    print("out")
+
+def attempt(text):
+    try:
+        print(text, eval(text))
+    except Exception as error:
+        print(text, type(error).__name__)
+
+for swallow, again, error in (
+    (True, False, None), (True, False, KeyError), (False, False, KeyError),
+    (True, False, ValueError), (True, True, KeyError),
+):
+    try:
+        with manager(swallow, again) as value:
+            print(value)
+            if error:
+                raise error("within")
+    except Exception as caught:
+        print(type(caught).__name__)
+with suppress(OSError, KeyError):
+    open("/nonexistent")
+attempt("suppress(OSError).__exit__(KeyError, None, None)")
+for text in (
+    "Point(1)[:]", "Point(1) == (1, 2)", "Point(y=1, x=3).y", "Point()", "Point(1, 2, 3)",
+    "Point(1, x=1)", "Point(1)._replace(y=5)[:]", "Point(1)._asdict()", "Point._fields",
+):
+    attempt(text)
+count = functools.cache(lambda: print("counted") or 7)
+print(count(), count(), functools.partial(pow, 2)(5), functools.reduce(lambda a, b: a + b, [1, 2]))
+os.environ["A"] = "b"
+print(os.environ.get("A"), os.environ.get("B", "c"), "A" in os.environ, "B" in os.environ)
+print(sorted(os.environ.items()) == sorted((name, os.environ[name]) for name in os.environ))
+attempt("json.loads(' \\\\t\\\\n{} \\\\r\\\\n ')")
+attempt("json.loads('{} x')")
+attempt("json.loads('1 \\\\x0b')")
+with socket.socket(socket.AF_UNIX) as opened:
+    pass
+print(opened.fileno())
+"""
+
+
+def test_substitutes_do_what_they_stand_for() -> None:
+    python = (f"{sys.base_prefix}/bin/python3", "-I", "-S", "-c")
+    frozen = PROGRAM.format(root=ROOT).partition("def leave")[0] + SAME
+    there, here = (
+        subprocess.run([*python, program], capture_output=True, text=True, check=True).stdout
+        for program in (SAME, frozen)
+    )
+    assert len(there.splitlines()) > 30
+    assert here == there
