@@ -90,8 +90,8 @@ sys.frozen = True  # type: ignore[attr-defined]
 def _provide(name: str, **attributes: object) -> "Any":
     """Make a module that has just these attributes, and gets what else is wanted when it is.
 
-    That comes from the real module, which is imported then. Its submodules, if any, are the real
-    ones.
+    That comes from the real module, which is imported then, if build.spec has left it in. Its
+    submodules, if any, are the real ones.
     """
     module = type(sys)(name)
 
@@ -201,13 +201,8 @@ _provide(
     Lock=_thread.allocate_lock,
     RLock=_thread.RLock,
 )
-_provide("weakref", proxy=_weakref.proxy, ref=_weakref.ref)
-_provide(
-    "collections",
-    OrderedDict=_collections.OrderedDict,
-    defaultdict=_collections.defaultdict,
-    deque=_collections.deque,
-)
+_provide("weakref", proxy=_weakref.proxy)
+_provide("collections", OrderedDict=_collections.OrderedDict)
 _provide(
     "functools",
     cache=lambda function: _functools._lru_cache_wrapper(function, None, False, tuple),
