@@ -120,7 +120,7 @@ test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel i
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider tests/lab
 	done
 
-torture: setup build ## The same at every system call, long races, 10 minutes of the fuzzer (root; about an hour)
+torture: setup build ## The same at every system call, long races, 10 minutes of the fuzzer (root; 45 minutes)
 	@echo "== the whole sweep"
 	TORTURE=all .venv/bin/python -m pytest tests/torture tests/namespaces/test_parallel.py
 	HOSTILE=600 .venv/bin/python -m pytest tests/hostile/test_fuzz.py
