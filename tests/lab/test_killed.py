@@ -26,7 +26,7 @@ from tests.torture.points import Point, one_of_each_step
 
 EVERYTHING = os.environ.get("TORTURE") == "all"
 _CURES = ("DEL", "GC")
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 _WORKERS = 2  # as many as the guest has CPUs; each on a card of its own
 
 

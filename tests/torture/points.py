@@ -140,7 +140,9 @@ def recorded(command: str, trace: str, source: str) -> list[Point]:
     points = []
     for number, line in enumerate(lines):
         found = _LINE.match(line)
-        if found is None:
+        # A call that the kernel begins anew is one: a write to a sysctl, say, which it begins
+        # dozens of times while the RTNL lock is another's.
+        if found is None or "ERESTART" in found[3]:
             continue
         syscall, arguments, _ = found.groups()
         nth = occurrences[syscall] = occurrences.get(syscall, 0) + 1
