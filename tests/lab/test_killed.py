@@ -11,7 +11,6 @@ have all between them. With TORTURE=all (`make torture`) each has every call, wi
 """
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,25 +39,13 @@ class _Case(NamedTuple):
 def _recorded(victims: list[Victim], workers: ThreadPoolExecutor) -> list[list[Point]]:
     """Return the points of each victim; their names differ, but not what they do."""
     for _ in range(_ATTEMPTS):
-        points = [list(_certain(found)) for found in workers.map(Victim.points, victims)]
+        points = list(workers.map(Victim.points, victims))
         steps, *others = ([point[:3] for point in found] for found in points)
         if others == [steps] * len(others):
             return points
         for victim in victims:
             victim.renew()
     pytest.fail(f"the points are others each time: {points}")
-
-
-def _certain(points: list[Point]) -> Iterator[Point]:
-    """Yield the points that every ADD and DEL has.
-
-    Announcing at once, between the last route and the fork, needs a carrier, which comes when it
-    likes; tests/torture has those.
-    """
-    routes = [n for n, point in enumerate(points) if point.step == "RTM_NEWROUTE"]
-    fork = next(n for n, point in enumerate(points) if point.syscall == "clone")
-    yield from points[: routes[-1] + 1]
-    yield from points[fork:]
 
 
 def _chosen(points: list[Point]) -> list[_Case]:
