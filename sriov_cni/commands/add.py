@@ -8,9 +8,10 @@ from sriov_cni.cni.result import Dns, Interface, Result, previous_result
 from sriov_cni.domain import addressing, announcement, configuration, interface, vf
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.failure import explained
-from sriov_cni.domain.record import Record, Registry
+from sriov_cni.domain.record import Record
+from sriov_cni.domain.registry import Registry
 from sriov_cni.domain.selection import Selected, select
-from sriov_cni.domain.teardown import lock, take_down
+from sriov_cni.domain.teardown import Leftover, lock, take_down
 from sriov_cni.kernel import links, netns
 from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.netns import Pod
@@ -47,23 +48,32 @@ def _attach(call: Call, wanted: Configuration, pod: Pod) -> tuple[Interface, Res
     try:
         vf.apply(host, record, selected.link, wanted.attributes, wanted.mtu)
         if selected.link is None:
+            link = None
             made = Interface(ifname, vf.administrative_mac(host, record), call.attachment.netns)
-            ipam = addressing.add(call)
         else:
             link = vf.hand_over(host, record, selected.link, pod)
             made = Interface(ifname, link.mac, call.attachment.netns, link.mtu)
-            ipam = addressing.add(call)
+        ipam = addressing.add(call)
+        if not record.granted:
+            record = record._replace(granted=True)
+            registry.write(record)
+        if link is not None:
             interface.configure(pod, link, ipam)
             announcement.announce(call.attachment.netns, link, ipam.ips)
     except Exception as failure:
-        problems = take_down(registry, host, record, call)
+        left = take_down(registry, host, record, call)
         error = explained(failure)
-        if error is None or (isinstance(error, DelegateError) and not problems):
+        if error is None or (isinstance(error, DelegateError) and left == Leftover([], [])):
             raise
-        remains = "; ".join(str(problem) for problem in problems)
-        undone = f"not undone, DEL will try again: {remains}" if remains else ""
-        raise error.with_details(undone or "everything done was undone") from failure
+        raise error.with_details(_undone(left)) from failure
     return made._replace(pci_id=record.function.address), ipam
+
+
+def _undone(left: Leftover) -> str:
+    """Say how far a failed ADD was undone."""
+    told = [f"not undone, DEL will try again: {problem}" for problem in left.problems]
+    told += [f"not undone, the VF's next ADD will try again: {words}" for words in left.refused]
+    return "; ".join(told) or "everything done was undone"
 
 
 def _result(previous: Result, made: Interface, ipam: Result, dns: Dns) -> Result:
@@ -85,7 +95,7 @@ def _clear_leftover(registry: Registry, host: Socket, call: Call) -> None:
         return
     if registry.claims(record):
         lock(registry, record.function)
-    if problems := take_down(registry, host, record, call):
+    if problems := take_down(registry, host, record, call).problems:
         raise CniError(
             errors.TRY_AGAIN_LATER,
             f"an earlier {call.attachment.ifname} of this container could not be taken down",
@@ -103,4 +113,5 @@ def _record(call: Call, registry: Registry, host: Socket, selected: Selected) ->
         before=vf.take_snapshot(host, selected.function, selected.link),
         arguments=call.arguments,
         config={key: value for key, value in call.config.items() if key != "prevResult"},
+        granted=not addressing.is_executed(call),
     )

@@ -8,8 +8,9 @@ from sriov_cni.cni.result import Result, previous_result
 from sriov_cni.domain import addressing, configuration, interface, vf
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.function import administrator
-from sriov_cni.domain.record import Record, Registry
-from sriov_cni.kernel import netns, vfs
+from sriov_cni.domain.record import Record
+from sriov_cni.domain.registry import Registry
+from sriov_cni.kernel import netns
 from sriov_cni.kernel.netlink import Socket
 
 
@@ -37,7 +38,7 @@ def check(call: Call) -> None:
 def _differences(wanted: Configuration, previous: Result, record: Record) -> list[str]:
     found = []
     admin = administrator(record.function)
-    now = vfs.attributes(Socket(), *admin) if admin is not None else None
+    now = vf.attributes(Socket(), admin) if admin is not None else None
     if now is not None:
         found += [
             f"{record.function}: {difference}"

@@ -6,7 +6,7 @@ from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.commands.delete import delete_recorded
 from sriov_cni.domain import addressing, configuration, predecessor
-from sriov_cni.domain.record import Registry
+from sriov_cni.domain.registry import Registry
 from sriov_cni.kernel.netlink import KernelError
 
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """DEL: take a container's VF back (specification, section 2, "DEL")."""
 
+from sriov_cni.cni import log
 from sriov_cni.cni.call import Attachment, Call
+from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import addressing, configuration
-from sriov_cni.domain.record import Record, Registry
+from sriov_cni.domain.record import Record
+from sriov_cni.domain.registry import Registry, UnreadableError
 from sriov_cni.domain.teardown import lock, take_down
 from sriov_cni.kernel.netlink import Socket
 
@@ -15,12 +18,21 @@ def delete(call: Call) -> None:
     """
     registry = Registry.existing(configuration.state_directory(call.fields))
     if registry is None or not delete_recorded(registry, call.attachment, call):
-        addressing.delete(call)
+        try:
+            addressing.delete(call)
+        except CniError as error:  # no record: nothing of it is known to be granted
+            log.write("warning", f"IPAM failed to release what it may not have granted: {error}")
 
 
 def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> bool:
     """Undo a recorded attachment; return whether there was a record. Raises CniError."""
-    record = registry.find(attachment) or _adopted(registry, attachment, call)
+    try:
+        record = registry.find(attachment) or _adopted(registry, attachment, call)
+    except UnreadableError as error:
+        if error.newer:
+            raise
+        registry.set_aside(error)
+        return False
     if record is None:
         registry.discard_unfinished(lambda unfinished: unfinished[:2] == attachment[:2])
         return False
@@ -29,7 +41,7 @@ def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> b
         record = registry.find(attachment)  # another DEL may have been at it meanwhile
         if record is None:
             return True
-    problems = take_down(registry, Socket(), record, call)
+    problems = take_down(registry, Socket(), record, call).problems
     registry.unlock(record.function.address)
     if len(problems) > 1:
         raise problems[0].with_details("; ".join(f"IPAM DEL: {error}" for error in problems[1:]))

@@ -5,7 +5,7 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain import addressing, configuration
-from sriov_cni.domain.record import Registry
+from sriov_cni.domain.registry import Registry
 from sriov_cni.domain.selection import select
 from sriov_cni.kernel.netlink import Socket
 

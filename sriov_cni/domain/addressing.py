@@ -21,6 +21,11 @@ def validate(call: Call) -> None:
         delegation.find(plugin, call.path)
 
 
+def is_executed(call: Call) -> bool:
+    """Tell whether another program is the attachment's IPAM: what it has granted only it knows."""
+    return _plugin(call) not in (None, _BUILT_IN)
+
+
 def add(call: Call) -> Result:
     """Return the addresses and routes for the attachment; empty without IPAM."""
     result = _delegate(call, fixipam.add)

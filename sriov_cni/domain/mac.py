@@ -3,31 +3,34 @@
 
 Drivers differ in how the two are tied. igb lets the VF take the administrative MAC over when it
 goes down, and forbids the VF any other unless it is trusted; mlx5 wants both set; iavf resets the
-VF and answers "busy" meanwhile. So nothing here waits for a fixed time or knows a driver's name:
-each step follows from what the kernel answered to the one before.
+VF and answers "busy" meanwhile, or EACCES while the PF's MAC is not there yet. So nothing here
+waits for a fixed time or knows a driver's name: each step follows from what the kernel answered to
+the one before.
 
 Devices are on the host, down. Without an administrator there is only the effective MAC. All
 functions raise KernelError with the last refusal.
 """
 
 import errno
-import time
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from sriov_cni.domain.function import Administrator
 from sriov_cni.domain.record import Snapshot
 from sriov_cni.kernel import links, vfs
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.patience import BUSY, patiently
 
-_PATIENCE = 2.0  # seconds for a driver that answers "busy"; iavf's reset takes about one
-_BUSY = (errno.EBUSY, errno.EAGAIN)
 _TIED = (errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES, errno.EINVAL)
+# Of a VF whose PF has set or allows the very same MAC: it is not there yet (iavf_set_mac()).
+_NOT_YET = (errno.EPERM, errno.EACCES)
 
 
 def give(host: Socket, admin: Administrator | None, link: Link | None, mac: str) -> None:
     """Make `mac` both the administrative and the effective MAC of a VF; `link` None: no device."""
     if admin is not None:
-        vfs.set_mac(host, *admin, mac)
+        patiently(vfs.set_mac, host, *admin, mac)
     if link is not None:
         _make_effective(host, admin, link, mac, mac)
 
@@ -43,72 +46,79 @@ def register(host: Socket, link: Link) -> None:
     neighbour = f"{int(first, 16) ^ 0x02:02x}{rest}"
     try:
         links.set_mac(host, link, neighbour)
-    except KernelError:
-        return  # a VF that may not choose has nothing to tell
+    except KernelError as refusal:
+        if refusal.errno not in BUSY:  # busy, it may do it yet
+            return  # a VF that may not choose has nothing to tell
     _make_effective(host, None, link, link.mac, vfs.NO_MAC)
 
 
-def give_back(
+def giving_back(
     host: Socket, admin: Administrator | None, link: Link | None, before: Snapshot
-) -> None:
-    """Restore the MACs that a function had before."""
+) -> Iterator[Callable[[], None]]:
+    """Yield what restores the MACs that a function had before."""
     administrative = before.attributes.mac if before.attributes is not None else None
+    own = before.device.mac if before.device is not None else None
     if administrative is None:
         admin = None
     if admin is not None and administrative is not None:
-        _set_administrative(host, admin, administrative)
-    if link is not None and before.device is not None:
-        _make_effective(host, admin, link, before.device.mac, administrative or vfs.NO_MAC)
+        yield partial(_set_administrative, host, admin, administrative, own)
+    if link is not None and own is not None:
+        yield partial(_make_effective, host, admin, link, own, administrative or vfs.NO_MAC)
     if admin is not None and administrative is not None:
         # igb reports what the VF chose itself as if it had been set
-        _set_administrative(host, admin, administrative)
+        yield partial(_set_administrative, host, admin, administrative, own)
 
 
-def _set_administrative(host: Socket, admin: Administrator, mac: str) -> None:
-    now = vfs.attributes(host, *admin)
-    if now is not None and now.mac != mac:
-        vfs.set_mac(host, *admin, mac)
+def _set_administrative(host: Socket, admin: Administrator, mac: str, own: str | None) -> None:
+    """Make `mac` the administrative MAC; a PF that refuses NO_MAC gets the VF's `own` instead.
+
+    qede, bnx2x, be2net and octeontx2 take no MAC that is none (is_valid_ether_addr() in their
+    ndo_set_vf_mac): they cannot go back to how it was before the first MAC was set.
+    """
+    now = patiently(vfs.attributes, host, *admin)
+    if now is None or now.mac == mac:
+        return
+    try:
+        patiently(vfs.set_mac, host, *admin, mac)
+    except KernelError as refusal:
+        if mac != vfs.NO_MAC or own is None or refusal.errno != errno.EINVAL:
+            raise
+        if now.mac != own:
+            patiently(vfs.set_mac, host, *admin, own)
 
 
 def _make_effective(
     host: Socket, admin: Administrator | None, link: Link, mac: str, administrative: str
 ) -> None:
-    """Make `mac` effective, with `administrative` in force afterwards; wait while it is busy."""
-    deadline = time.monotonic() + _PATIENCE
-    pause = 0.001
-    while True:
-        try:
-            now = links.get(host, link.ifindex)
-            if now is None or now.mac != mac:
-                _set(host, admin, link, mac, administrative)
-            return
-        except KernelError as refusal:
-            if refusal.errno not in _BUSY or time.monotonic() + pause > deadline:
-                raise
-        time.sleep(pause)
-        pause = min(pause * 2, 0.1)
+    """Make `mac` effective, with `administrative`, which is in force, still so afterwards."""
 
+    def attempt() -> None:
+        now = links.get(host, link.ifindex)
+        if now is None or now.mac != mac:
+            links.set_mac(host, link, mac)
 
-def _set(
-    host: Socket, admin: Administrator | None, link: Link, mac: str, administrative: str
-) -> None:
+    allowed = admin is not None and administrative in (mac, vfs.NO_MAC)
     try:
-        links.set_mac(host, link, mac)
+        # Lifting the administrative MAC would only have such a driver reset the VF once more.
+        patiently(attempt, also=_NOT_YET if allowed else ())
     except KernelError as refusal:
         if refusal.errno not in _TIED or admin is None:
             raise
-    else:
-        return
-    try:  # tied to the administrative MAC: lift that for the moment
-        vfs.set_mac(host, *admin, vfs.NO_MAC)
-        links.set_mac(host, link, mac)
+        _untie(host, admin, link, mac, administrative)
+
+
+def _untie(host: Socket, admin: Administrator, link: Link, mac: str, administrative: str) -> None:
+    """Make `mac` effective where the driver ties it to the administrative one."""
+    try:  # lift that for the moment
+        patiently(vfs.set_mac, host, *admin, vfs.NO_MAC)
+        patiently(links.set_mac, host, link, mac)
     except KernelError:
         # left is the driver's own way: it takes the administrative MAC over when it goes down
-        vfs.set_mac(host, *admin, administrative)
-        links.set_up(host, link, True)
-        links.set_up(host, link, False)
+        patiently(vfs.set_mac, host, *admin, administrative)
+        patiently(links.set_up, host, link, True)
+        patiently(links.set_up, host, link, False)
         now = links.get(host, link.ifindex)
         if now is None or now.mac != mac:
             raise
     else:
-        vfs.set_mac(host, *admin, administrative)
+        patiently(vfs.set_mac, host, *admin, administrative)

@@ -21,7 +21,8 @@ from sriov_cni.cni.call import Attachment, Call
 from sriov_cni.cni.document import LARGEST_DOCUMENT, Fields, JsonObject, decode
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain.function import Function, administrator
-from sriov_cni.domain.record import Device, Record, Registry, Snapshot
+from sriov_cni.domain.record import Device, Record, Snapshot
+from sriov_cni.domain.registry import Registry
 from sriov_cni.kernel import links, netns, sysfs
 from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.vfs import NO_MAC, VfAttributes
@@ -141,10 +142,10 @@ def _last_holder(registry: Registry, address: str) -> _Cached | None:
 
 
 def _with_parent(host: Socket, cached: _Cached) -> Snapshot:
-    """Return the state before with the device's `parent`, which old kernels do not name."""
+    """Return the state before with the device's `parent`: it has one if its PF has."""
     device, admin = cached.before.device, administrator(cached.function)
     pf = links.find(host, admin.pf) if admin is not None else None
-    if device is None or pf is None or not pf.parent:
+    if device is None or pf is None or not links.pci_address(host, pf):
         return cached.before
     return cached.before._replace(device=device._replace(parent=cached.function.address))
 

@@ -8,9 +8,11 @@ from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.domain.configuration import Configuration
 from sriov_cni.domain.function import Function, count_vfs, requested, vfs_of
-from sriov_cni.domain.record import Record, Registry
-from sriov_cni.domain.teardown import lock, take_down
-from sriov_cni.domain.vf import find_on_host, restore
+from sriov_cni.domain.record import Record
+from sriov_cni.domain.registry import Registry, UnreadableError
+from sriov_cni.domain.restoration import detach_xdp, restore
+from sriov_cni.domain.teardown import lock, restore_noted, take_down
+from sriov_cni.domain.vf import find_on_host
 from sriov_cni.kernel import netns, routing, sysfs
 from sriov_cni.kernel.links import ETHERNET, INFINIBAND, Link
 from sriov_cni.kernel.netlink import Socket
@@ -74,12 +76,15 @@ def _claim(
     registry: Registry, host: Socket, call: Call, function: Function
 ) -> Selected | _Obstacle:
     """Return a function whose lock is held, or what is in its way."""
-    holder = registry.holder(function.address)
+    try:
+        holder = registry.holder(function.address)
+    except UnreadableError as error:
+        return _Obstacle(error.code, f"has a record: {error}")
     link = find_on_host(host, function.address)
     if holder is not None and (link is not None or _pod_is_gone(holder)):
         if call.command == "STATUS":  # which only asks whether an ADD could have it
             return Selected(function, link)
-        problems = [str(problem) for problem in take_down(registry, host, holder, call)]
+        problems = [str(problem) for problem in take_down(registry, host, holder, call).problems]
         if registry.claims(holder):
             return _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
         _tell_lost(function, holder)
@@ -97,6 +102,20 @@ def _claim(
         return obstacle
     if pod and not pod_lives and call.command != "STATUS":
         return _restored(registry, host, function, link)
+    return _cleared(registry, host, function, link)
+
+
+def _cleared(
+    registry: Registry, host: Socket, function: Function, link: Link | None
+) -> Selected | _Obstacle:
+    """Clear a free function of what an earlier pod has left and nobody could take away then."""
+    try:
+        if restore_noted(registry, host, link, function.address):
+            link = find_on_host(host, function.address)
+    except CniError as error:
+        return _Obstacle(errors.TRY_AGAIN_LATER, f"is not as it was yet: {error}")
+    if link is not None and (held := detach_xdp(host, link)):
+        return _Obstacle(errors.DEVICE_IN_USE, f"({link.name}) runs an XDP program: {held[0]}")
     return Selected(function, link)
 
 
@@ -108,11 +127,14 @@ def _restored(
 
     holder = predecessor.lost(registry, host, function.address)
     if holder is not None:
-        if problems := restore(host, holder, link):
+        problems, refused = restore(host, holder, link)
+        if problems:
             return _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
+        if refused:
+            registry.note_unrestored(holder, refused)
         _tell_lost(function, holder)
     registry.end_predecessors_claim(function.address)
-    return Selected(function, find_on_host(host, function.address))
+    return _cleared(registry, host, function, find_on_host(host, function.address))
 
 
 def _pod_is_gone(holder: Record) -> bool:

@@ -23,16 +23,38 @@ class LinkMessage(nlmsg):
     )
     nla_map = (
         (1, "IFLA_ADDRESS", "l2addr"),
+        (2, "IFLA_BROADCAST", "l2addr"),
         (3, "IFLA_IFNAME", "asciiz"),
         (4, "IFLA_MTU", "uint32"),
         (10, "IFLA_MASTER", "uint32"),
+        (13, "IFLA_TXQLEN", "uint32"),
+        (17, "IFLA_LINKMODE", "uint8"),
+        (20, "IFLA_IFALIAS", "cdata"),
         (22, "IFLA_VFINFO_LIST", "_VfList"),
+        (27, "IFLA_GROUP", "uint32"),
         (28, "IFLA_NET_NS_FD", "uint32"),
         (29, "IFLA_EXT_MASK", "uint32"),
+        (40, "IFLA_GSO_MAX_SEGS", "uint32"),
+        (41, "IFLA_GSO_MAX_SIZE", "uint32"),
+        (43, "IFLA_XDP", "_Xdp"),
         (52, "IFLA_PROP_LIST", "_Properties"),
         (53, "IFLA_ALT_IFNAME", "asciiz"),
         (56, "IFLA_PARENT_DEV_NAME", "asciiz"),
+        (58, "IFLA_GRO_MAX_SIZE", "uint32"),
+        (63, "IFLA_GSO_IPV4_MAX_SIZE", "uint32"),
+        (64, "IFLA_GRO_IPV4_MAX_SIZE", "uint32"),
     )
+
+    class _Xdp(nla):
+        nla_flags = NLA_F_NESTED
+        nla_map = (
+            (1, "IFLA_XDP_FD", "int32"),
+            (2, "IFLA_XDP_ATTACHED", "uint8"),
+            (3, "IFLA_XDP_FLAGS", "uint32"),
+            (5, "IFLA_XDP_DRV_PROG_ID", "uint32"),
+            (6, "IFLA_XDP_SKB_PROG_ID", "uint32"),
+            (7, "IFLA_XDP_HW_PROG_ID", "uint32"),
+        )
 
     class _Properties(nla):
         nla_flags = NLA_F_NESTED

@@ -75,6 +75,10 @@ class Socket:
         """Close the socket; it no longer keeps its namespace alive."""
         self._socket.close()
 
+    def fileno(self) -> int:
+        """Return its descriptor, for requests about devices that are made by ioctl(2)."""
+        return self._socket.fileno()
+
     def change(self, kind: int, message: Message, flags: int, doing: str) -> None:
         """Send a request that changes something and wait for its acknowledgement."""
         self._ask(kind, message, flags | _NLM_F_ACK, doing)

@@ -4,13 +4,20 @@
 IFLA_VFINFO_LIST of RTM_GETLINK and RTM_SETLINK on the PF (include/uapi/linux/if_link.h).
 """
 
+import errno
+import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sriov_cni.kernel.messages import LinkMessage
-from sriov_cni.kernel.netlink import Message, Socket
+from sriov_cni.kernel.netlink import KernelError, Message, Socket
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
 _RTEXT_FILTER_VF, _RTEXT_FILTER_SKIP_STATS = 0x1, 0x8
+_IFLA_VFINFO_LIST, _IFLA_VF_INFO = 22, 1
+_LINK_HEADERS = 32  # bytes: struct nlmsghdr and struct ifinfomsg
+_ATTRIBUTE = struct.Struct("=HH")  # length, type
+_NLA_TYPE_MASK = 0x3FFF  # without the flags for "nested" and "network byte order"
 _ETHERTYPES = {"802.1q": 0x8100, "802.1ad": 0x88A8}
 _LINK_STATES = ("auto", "enable", "disable")  # enum ifla_vf_link_state_*
 NO_MAC = "00:00:00:00:00:00"
@@ -34,17 +41,51 @@ class VfAttributes(NamedTuple):
 
 
 def attributes(sock: Socket, pf: str, index: int) -> VfAttributes | None:
-    """Return a VF's attributes, None where the PF's driver has no VF administration."""
+    """Return a VF's attributes, None where the PF's driver has no VF administration.
+
+    The kernel leaves a VF out whose driver answers with an error (rtnl_fill_vfinfo() in
+    net/core/rtnetlink.c), as ice does while the VF is reset: that is KernelError (EBUSY).
+    """
     message = LinkMessage()
     message["attrs"] = [
         ("IFLA_IFNAME", pf),
         ("IFLA_EXT_MASK", _RTEXT_FILTER_VF | _RTEXT_FILTER_SKIP_STATS),
     ]
     answer = sock.get(_RTM_GETLINK, message, f"reading the VFs of {pf}")
-    listed = answer.get_attr("IFLA_VFINFO_LIST")
-    if listed is None or index >= len(listed["attrs"]):
+    if answer.get_attr("IFLA_VFINFO_LIST") is None:
         return None
-    return _attributes(listed["attrs"][index][1])  # pyroute2 decodes only the entry touched
+    info = _entry(answer.data, index)
+    if info is None:
+        raise KernelError(errno.EBUSY, f"looking for VF {index} among those that {pf} lists")
+    return _attributes(info)
+
+
+def _entry(answer: bytes, index: int) -> Message | None:
+    """Return a VF's entry in the list, None if it is not there.
+
+    Entries are told by their number, which each of their attributes begins with. They are walked
+    through here, and not by pyroute2, because the list may be longer than it says: its length has
+    16 bits, and 256 VFs fill more before Linux 6.2, which was the first to leave out statistics.
+    """
+    place, _ = next(item for item in _walk(answer, _LINK_HEADERS) if item[1] == _IFLA_VFINFO_LIST)
+    for entry, kind in _walk(answer, place + _ATTRIBUTE.size):
+        if kind != _IFLA_VF_INFO:
+            return None  # what comes after the list
+        (number,) = struct.unpack_from("=I", answer, entry + 2 * _ATTRIBUTE.size)
+        if number == index:
+            length, _ = _ATTRIBUTE.unpack_from(answer, entry)
+            info = LinkMessage._VfList._VfInfo(answer[entry : entry + length])
+            info.decode()
+            return info
+    return None
+
+
+def _walk(data: bytes, place: int) -> Iterator[tuple[int, int]]:
+    """Yield place and type of each attribute from a place on (struct nlattr)."""
+    while place + 3 * _ATTRIBUTE.size <= len(data):  # as much as the number of an entry takes
+        length, kind = _ATTRIBUTE.unpack_from(data, place)
+        yield place, kind & _NLA_TYPE_MASK
+        place += max(length + 3 & ~3, _ATTRIBUTE.size)
 
 
 def set_mac(sock: Socket, pf: str, index: int, mac: str) -> None:

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from ipam.__main__ import main as fixipam
 from sriov_cni.__main__ import main as sriov
-from sriov_cni.domain import mac, vf
-from sriov_cni.kernel import netns
+from sriov_cni.domain import vf
+from sriov_cni.kernel import netns, patience
 from tests.hostile.case import Case, decode
 from tests.hostile.execution import SLOW, Ending, execute, faults, paths_named, strays
 from tests.hostile.place import Place, empty, end_processes
 from tests.hostile.sandbox import WRITABLE
 
 # What waits for a driver or a dying namespace waits for nothing here.
-vf._PATIENCE = mac._PATIENCE = 0.02
+vf._PATIENCE = patience.PATIENCE = 0.02
 
 EXECUTABLES = {"sriov": sriov, "fixipam": fixipam}
 _OFF_LIMITS = (*(path for path in WRITABLE if path != "/var/lib"), "/proc")

@@ -14,6 +14,12 @@ from typing import Any
 
 from tests.plugin import Plugin, run, run_json
 
+# What whoever administers a device may set, and what goes with it from namespace to namespace.
+SETTABLE_FLAGS = {"UP", "NOARP", "PROMISC", "ALLMULTI", "MULTICAST"}
+SETTINGS = (
+    *("broadcast", "txqlen", "linkmode", "ifalias", "group", "xdp", "gso_max_size", "gso_max_segs"),
+    *("gro_max_size", "gso_ipv4_max_size", "gro_ipv4_max_size"),
+)
 _SET_UP = """
 set -e
 mount --make-rprivate /
@@ -135,8 +141,9 @@ class Node:
                 link["ifname"]: (
                     link.get("address"),
                     link["mtu"],
-                    "UP" in link["flags"],
+                    sorted(set(link["flags"]) & SETTABLE_FLAGS),
                     sorted(link.get("altnames", [])),
+                    [link.get(setting) for setting in SETTINGS],
                 )
                 for link in links
             },

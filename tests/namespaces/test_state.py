@@ -11,6 +11,7 @@ import pytest
 from tests.namespaces.node import Node
 from tests.namespaces.test_add import L2
 from tests.namespaces.test_delete import FULL
+from tests.namespaces.test_devices import DEVICE, bind_to_userspace
 from tests.namespaces.test_gc_status import keeping
 from tests.plugin import Document
 
@@ -27,33 +28,96 @@ DAMAGE: dict[str, Callable[[str], str]] = {
     "empty": lambda text: "",
     "no JSON": lambda text: "\0" * len(text),
     "no object": lambda text: "[]",
-    "of another format": _changed(format=99),
+    "of no format": _changed(format=None),
     "without a key": lambda text: json.dumps({"format": 1}),
-    "with a foreign key": _changed(colour="red"),
     "with a value of another type": _changed(before=5),
     "of another attachment": lambda text: text.replace(
         '"container_id":"pod"', '"container_id":"x"'
     ),
 }
+RECORD = f"{STATE}/0000:01:10.2,pod,net1"
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_record_is_set_aside_and_concerns_nobody_else(
-    node: Node, pod: str, damage: str
-) -> None:
+@pytest.fixture
+def three(node: Node, pod: str) -> list[str]:
+    """Three attachments, the last of them the pod's on VF 2; the names of their records."""
     for name in ("one", "two"):
         assert node.sriov("ADD", L2, container=name, netns=node.add_pod(name)).status == 0
     assert node.sriov("ADD", L2, netns=pod).status == 0
-    record = f"{STATE}/0000:01:10.2,pod,net1"
-    node.write(record, DAMAGE[damage](node.read(record)))
+    return ["0000:01:10.0,one,net1", "0000:01:10.1,two,net1", "0000:01:10.2,pod,net1"]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_record_keeps_its_claim_and_concerns_nobody_else(
+    node: Node, three: list[str], damage: str
+) -> None:
+    node.write(RECORD, DAMAGE[damage](node.read(RECORD)))
     collected = node.sriov("GC", keeping(L2, "two", "pod"))
     assert (collected.status, collected.document) == (0, {})
-    assert f"record {record} is damaged, set aside" in collected.stderr
-    assert node.state()["records"] == ["0000:01:10.1,two,net1", "damaged-0000:01:10.2,pod,net1"]
-    assert node.sriov("ADD", L2, container="three", netns=node.add_pod("three")).status == 0
-    for container in ("two", "three", "pod"):
+    assert f"a record is damaged: {RECORD}: " in collected.stderr
+    assert node.state()["records"] == three[1:]
+    node.add_pod("three")
+    refused = node.sriov("ADD", L2, container="three", netns="/run/netns/three", args="VF=2")
+    assert refused.code == 104
+    assert f"{RECORD}: " in refused.said
+    given = node.sriov("ADD", L2, container="three", netns="/run/netns/three")
+    assert given.document["interfaces"][0]["pciID"] == "0000:01:10.0"
+    for container in ("two", "three"):
         assert node.sriov("DEL", L2, container=container).status == 0
-    assert node.state()["records"] == ["damaged-0000:01:10.2,pod,net1"]
+    assert node.state()["records"] == three[2:]
+
+
+def test_a_damaged_user_space_vf_is_not_given_to_a_second_pod(node: Node, pod: str) -> None:
+    bind_to_userspace(node, 2)
+    config = DEVICE | {"deviceID": "0000:01:10.2"}
+    assert node.sriov("ADD", config, netns=pod).status == 0
+    node.write(RECORD, "")
+    node.add_pod("next")
+    assert node.sriov("ADD", config, container="next", netns="/run/netns/next").code == 104
+    assert node.sriov("DEL", config, netns=pod).status == 0
+    assert node.sriov("ADD", config, container="next", netns="/run/netns/next").status == 0
+
+
+@pytest.mark.parametrize("command", ["DEL", "GC"])
+def test_the_attachments_own_del_or_gc_sets_a_damaged_record_aside(
+    node: Node, pod: str, three: list[str], command: str
+) -> None:
+    node.write(RECORD, json.dumps({"format": 1, "network": "layer2"}))
+    config = L2 if command == "DEL" else keeping(L2, "one", "two")
+    outcome = node.sriov(command, config, netns=pod)
+    assert (outcome.status, outcome.document) == (0, {})
+    assert "it is set aside as damaged-0000:01:10.2,pod,net1" in outcome.stderr
+    assert node.state()["records"] == [*three[:2], "damaged-0000:01:10.2,pod,net1"]
+    assert node.sriov("DEL", L2, netns=pod).status == 0
+
+
+def test_keys_of_a_newer_release_are_passed_over_and_kept(
+    node: Node, pod: str, three: list[str]
+) -> None:
+    node.write(RECORD, _changed(colour="red")(node.read(RECORD)))
+    outcome = node.sriov("GC", keeping(L2, "one", "two", "pod"))
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert json.loads(node.read(RECORD))["colour"] == "red"
+    assert node.sriov("DEL", L2, netns=pod).status == 0
+    assert node.state()["records"] == three[:2]
+
+
+def test_a_record_of_a_newer_format_is_refused_aloud_and_left_alone(
+    node: Node, pod: str, three: list[str]
+) -> None:
+    node.write(RECORD, _changed(format=2, before="something else")(node.read(RECORD)))
+    written = node.read(RECORD)
+    own = node.sriov("DEL", L2, netns=pod)
+    assert (own.code, own.document["msg"]) == (104, "a record was made by a newer release")
+    assert f"{RECORD}: its format is 2, this release knows 1; use that release" in own.said
+    collected = node.sriov("GC", keeping(L2, "one", "two"))
+    assert "a record was made by a newer release" in collected.said
+    other = node.sriov("ADD", L2, container="x", netns=node.add_pod("x"), args="VF=2")
+    assert (other.code, RECORD in other.said) == (104, True)
+    assert node.sriov("DEL", L2, container="one").status == 0
+    free = node.sriov("ADD", L2, container="x", netns="/run/netns/x")
+    assert free.document["interfaces"][0]["pciID"] == "0000:01:10.0"
+    assert node.read(RECORD) == written
 
 
 def test_files_that_are_no_records_are_left_alone(node: Node, pod: str) -> None:

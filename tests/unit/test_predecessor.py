@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sriov_cni.cni.call import Attachment, Call
 from sriov_cni.domain import predecessor
 from sriov_cni.domain.function import Function
-from sriov_cni.domain.record import Device, Record, Registry, Snapshot
+from sriov_cni.domain.record import Device, Record, Snapshot
+from sriov_cni.domain.registry import Registry
 from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.vfs import NO_MAC, VfAttributes
 from tests import goplugin

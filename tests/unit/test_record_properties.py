@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records that may be anybody's: read as they were written, or set aside; never believed half."""
+"""Records that may be anybody's: read as they were written, or refused; never believed half."""
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.document import DEEPEST, decode
 from sriov_cni.cni.names import is_pci_address
 from sriov_cni.domain.function import Function
-from sriov_cni.domain.record import Device, Record, Registry, Snapshot
+from sriov_cni.domain.record import Device, Record, Snapshot
+from sriov_cni.domain.registry import Registry, UnreadableError
+from sriov_cni.kernel.links import Settings
 from sriov_cni.kernel.vfs import VfAttributes
 from tests.hostile.values import VALUES
 
@@ -27,6 +29,14 @@ macs = st.binary(min_size=6, max_size=6).map(lambda raw: raw.hex(":"))
 device_names = st.text(
     st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=15
 )
+settings = st.builds(
+    Settings,
+    U32,
+    st.none() | macs,
+    *[st.none() | U32] * 2,
+    st.none() | st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=30),
+    *[st.none() | U32] * 6,
+)
 devices = st.builds(
     Device,
     device_names,
@@ -35,6 +45,7 @@ devices = st.builds(
     U32,
     st.booleans(),
     st.just("") | st.just(ADDRESS),
+    st.none() | settings,
 )
 attributes = st.builds(
     VfAttributes,
@@ -59,6 +70,7 @@ records = st.builds(
     before=st.builds(Snapshot, st.none() | devices, st.none() | attributes),
     arguments=texts,
     config=st.dictionaries(texts, texts, max_size=2),
+    granted=st.booleans(),
 )
 ATTACHMENT = Attachment("pod", "net1")
 
@@ -127,6 +139,9 @@ def assert_whole(record: Record) -> None:
         words += [device.name, *device.alternative_names, device.parent]
         assert (type(device.mtu), type(device.up)) == (int, bool)
         assert len(bytes.fromhex(device.mac.replace(":", ""))) == 6
+        for name, value in device.settings._asdict().items() if device.settings else ():
+            kind = str if name in ("alias", "broadcast") else int
+            assert type(value) is kind or (value is None and name != "flags")
     assert all(isinstance(word, str) and "\0" not in word for word in words)
     assert "/" not in record.network
     assert isinstance(record.config, dict)
@@ -138,23 +153,31 @@ def assert_whole(record: Record) -> None:
         assert all(type(number) in (int, type(None)) for number in numbers)
 
 
+def found_or_refused(look: Callable[[], Record | None]) -> Record | None:
+    """Return what a look finds, None also where it says that it cannot read it."""
+    try:
+        return look()
+    except UnreadableError:
+        return None
+
+
 def is_looked_at_by_everybody(state: Path, name: str, content: bytes) -> None:
-    """Look at one file in all ways there are; what is returned is whole, all else is set aside."""
+    """Look at one file in all ways there are; what is returned is whole, and the file stays."""
     registry = registry_with(state, name, content)
-    found = [registry.find(ATTACHMENT), registry.holder(ADDRESS)]
+    found = [
+        found_or_refused(lambda: registry.find(ATTACHMENT)),
+        found_or_refused(lambda: registry.holder(ADDRESS)),
+    ]
     registry.attachments_of("mynet")
-    registry.claimed_addresses()
-    assert len(os.listdir(state)) == 1
+    assert registry.claimed_addresses() == {name.partition(",")[0]}
+    assert os.listdir(state) == [name]
     for record in found:
         if record is not None:
-            assert os.listdir(state) == [name]
             assert_whole(record)
-    if found == [None, None] and name == NAME:
-        assert os.listdir(state) in ([f"damaged-{name}"], [name])
 
 
 @given(records, st.integers(0, 200), st.sampled_from((*VALUES, ...)))
-def test_a_record_with_any_value_replaced_is_read_or_set_aside(
+def test_a_record_with_any_value_replaced_is_read_or_refused(
     state: Path, record: Record, place: int, value: Any
 ) -> None:
     content = json.dumps(replaced(json.loads(record.encode()), place, value)).encode()
@@ -162,7 +185,7 @@ def test_a_record_with_any_value_replaced_is_read_or_set_aside(
 
 
 @given(records, st.integers(0, 10_000), st.binary(max_size=3), st.integers(0, 5))
-def test_a_record_with_any_bytes_replaced_is_read_or_set_aside(
+def test_a_record_with_any_bytes_replaced_is_read_or_refused(
     state: Path, record: Record, place: int, new: bytes, length: int
 ) -> None:
     whole = record.encode()
@@ -171,15 +194,67 @@ def test_a_record_with_any_bytes_replaced_is_read_or_set_aside(
 
 
 @given(st.binary(max_size=100))
-def test_any_bytes_are_set_aside(state: Path, content: bytes) -> None:
+def test_any_bytes_are_refused_by_who_asks_for_them(state: Path, content: bytes) -> None:
     is_looked_at_by_everybody(state, NAME, content)
-    assert os.listdir(state) == [f"damaged-{NAME}"]
+    registry = Registry(str(state), create=True)
+    with pytest.raises(UnreadableError):
+        registry.find(ATTACHMENT)
+    with pytest.raises(UnreadableError):
+        registry.holder(ADDRESS)
 
 
 @given(records)
-def test_a_record_under_another_name_is_set_aside(state: Path, record: Record) -> None:
+def test_a_record_under_another_name_is_refused(state: Path, record: Record) -> None:
     registry = registry_with(state, f"{ADDRESS},other,net1", record.encode())
-    assert registry.find(Attachment("other", "net1")) is None
+    with pytest.raises(UnreadableError):
+        registry.find(Attachment("other", "net1"))
+
+
+@given(records, st.dictionaries(texts, texts, max_size=2))
+def test_keys_that_are_not_known_are_passed_over(
+    state: Path, record: Record, more: dict[str, Any]
+) -> None:
+    written = json.loads(record.encode())
+    parts = [written, written["attachment"], written["function"], written["before"]]
+    for part in parts:
+        for key in more.keys() - part.keys():
+            part[key] = more[key]
+    registry = registry_with(state, NAME, json.dumps(written).encode())
+    assert registry.find(ATTACHMENT) == record
+
+
+@given(records, st.integers(2, 1 << 70))
+def test_a_newer_format_is_told_from_damage(state: Path, record: Record, form: int) -> None:
+    written = json.loads(record.encode()) | {"format": form, "before": "otherwise"}
+    registry = registry_with(state, NAME, json.dumps(written).encode())
+    with pytest.raises(UnreadableError) as refused:
+        registry.find(ATTACHMENT)
+    assert refused.value.newer
+    assert refused.value.network == record.network
+
+
+@given(records)
+def test_what_was_refused_is_noted_until_it_is_forgotten(state: Path, record: Record) -> None:
+    registry = registry_with(state, NAME, record.encode())
+    record = record._replace(boot=registry.boot)
+    registry.write(record)
+    note = registry.note_unrestored(record, ["setting MAC: Invalid argument (EINVAL)"])
+    registry.remove(record)
+    assert json.loads(Path(note).read_text())["refused"] == [
+        "setting MAC: Invalid argument (EINVAL)"
+    ]
+    registry.note_unrestored(record._replace(network="later"), [])
+    assert registry.unrestored(ADDRESS) == record
+    registry.forget_unrestored(ADDRESS)
+    assert registry.unrestored(ADDRESS) is None
+    assert not os.path.exists(note)
+
+
+@given(st.binary(max_size=100))
+def test_a_note_that_cannot_be_read_is_removed(state: Path, content: bytes) -> None:
+    registry = registry_with(state, f"unrestored,{ADDRESS}", content)
+    assert registry.unrestored(ADDRESS) is None
+    assert os.listdir(state) == []
 
 
 CLIMBING = {
@@ -208,8 +283,8 @@ def test_a_returned_record_does_not_climb(tmp_path: Path, key: str) -> None:
         ATTACHMENT
     )
     hostile = json.dumps(values | {key: CLIMBING[key]}).encode()
-    assert registry_with(tmp_path, "returned,pod,net1", hostile).find(ATTACHMENT) is None
-    assert os.listdir(tmp_path) == ["damaged-returned,pod,net1"]
+    with pytest.raises(UnreadableError):
+        registry_with(tmp_path, "returned,pod,net1", hostile).find(ATTACHMENT)
     log.configure("info", None)
 
 

@@ -10,7 +10,8 @@ from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.document import LARGEST_DOCUMENT, decode
 from sriov_cni.cni.names import LONGEST_IDENTIFIER
 from sriov_cni.domain.function import Function
-from sriov_cni.domain.record import Device, Record, Registry, Snapshot
+from sriov_cni.domain.record import Device, Record, Snapshot
+from sriov_cni.domain.registry import Registry
 from sriov_cni.kernel.vfs import VfAttributes
 
 ADDRESS = "0000:3b:02.1"

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a function that is home again what it was before its attachment.
+
+Each part is restored by itself, so that one that is refused keeps no other from it.
+"""
+
+import errno
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from sriov_cni.cni import log
+from sriov_cni.domain import mac, vf
+from sriov_cni.domain.function import administrator
+from sriov_cni.domain.record import Device, Record
+from sriov_cni.kernel import links
+from sriov_cni.kernel.links import Link
+from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.patience import BUSY, patiently
+
+_ENOTSUPP = 524  # include/linux/errno.h; drivers let it escape
+# Time does not cure these: the driver cannot do it, or not any more (the PF's MTU or mode changed).
+_FINAL = (
+    errno.EINVAL,
+    errno.EOPNOTSUPP,
+    errno.EPERM,
+    errno.ERANGE,
+    errno.EADDRNOTAVAIL,
+    errno.EPROTONOSUPPORT,
+    _ENOTSUPP,
+)
+
+
+class Restored(NamedTuple):
+    """What is not as before: `problems` may pass if it is tried again, what is `refused` stays."""
+
+    problems: list[str]
+    refused: list[str]
+
+
+def restore(host: Socket, record: Record, link: Link | None) -> Restored:
+    """Make the function, back on the host, what it was before; return what could not be done.
+
+    Without a device (`link` None) there is only what the PF administers.
+    """
+    restored = Restored([], [])
+    try:
+        for change in _changes(host, record, link):
+            try:
+                change()
+            except KernelError as refusal:
+                if refusal.errno not in _FINAL:
+                    restored.problems.append(str(refusal))
+                else:
+                    restored.refused.append(str(refusal))
+                if refusal.errno in BUSY:
+                    break  # the others would wait as long
+    except KernelError as error:
+        restored.problems.append(str(error))
+    restored.refused.extend(detach_xdp(host, link) if link is not None else [])
+    return restored
+
+
+def detach_xdp(host: Socket, link: Link) -> list[str]:
+    """Detach the XDP programs of a device, whoever attached them; return what was refused.
+
+    One that a BPF link holds goes only with that.
+    """
+    refused = []
+    for mode in link.xdp:
+        try:
+            links.detach_xdp(host, link, mode)
+        except KernelError as refusal:
+            refused.append(str(refusal))
+    return refused
+
+
+def _changes(host: Socket, record: Record, link: Link | None) -> Iterator[Callable[[], None]]:
+    """Yield what makes the function what it was; raises KernelError if it cannot be looked at."""
+    device, attributes = record.before
+    if link is not None and device is not None:
+        yield from _device_changes(host, link, device)
+    admin = administrator(record.function)
+    if admin is not None and attributes is not None:
+        now = vf.attributes(host, admin)
+        if now is not None:
+            yield from vf.attribute_changes(host, admin, now, attributes)
+    yield from mac.giving_back(host, admin, link, record.before)
+    if link is not None and device is not None and device.up:
+        yield partial(patiently, links.set_up, host, link, True)
+
+
+def _device_changes(host: Socket, link: Link, before: Device) -> Iterator[Callable[[], None]]:
+    """Yield what makes a device, MAC excepted, what it was before; it ends down."""
+    if link.up:
+        yield partial(patiently, links.set_up, host, link, False)
+    for name in link.alternative_names:
+        if name not in before.alternative_names:  # the pod's; it may even be the name wanted next
+            yield partial(links.remove_alternative_name, host, link, name)
+    if link.name != before.name:
+        yield partial(_give_name, host, link, before.name)
+    for name in before.alternative_names:
+        if name not in link.alternative_names:
+            yield partial(_give_alternative_name, host, link, name)
+    if before.mtu not in (0, link.mtu):
+        yield partial(patiently, links.set_mtu, host, link, before.mtu)
+    if before.settings is not None:
+        now = link.settings._asdict()
+        for name, value in before.settings._asdict().items():
+            if value not in (None, now[name]):
+                yield partial(links.set_setting, host, link, name, value)
+
+
+def _give_name(host: Socket, link: Link, name: str) -> None:
+    """Give a device its name back, unless another device has taken that meanwhile."""
+    try:
+        links.rename(host, link, name)
+    except KernelError as refusal:
+        if _has_name(host, link, name, refusal):  # as an alternative one, from udev for example
+            links.remove_alternative_name(host, link, name)
+            links.rename(host, link, name)
+
+
+def _give_alternative_name(host: Socket, link: Link, name: str) -> None:
+    """Give a device an alternative name back, unless it has that, or another device."""
+    try:
+        links.add_alternative_name(host, link, name)
+    except KernelError as refusal:
+        _has_name(host, link, name, refusal)
+
+
+def _has_name(host: Socket, link: Link, name: str, refusal: KernelError) -> bool:
+    """Tell whether a name was refused because the device itself has it; another one is logged.
+
+    Raises the refusal if it has another reason.
+    """
+    holder = links.find(host, name) if refusal.errno == errno.EEXIST else None
+    if holder is None:
+        raise refusal
+    if holder.ifindex != link.ifindex:
+        log.write("warning", f"{link.name} is not {name} again: another device has that name")
+    return holder.ifindex == link.ifindex
