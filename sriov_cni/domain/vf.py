@@ -188,8 +188,11 @@ def hand_over(host: Socket, record: Record, link: Link, pod: Pod) -> Link:
 
 def _hand_over_patiently(host: Socket, link: Link, pod: Pod, ifname: str) -> None:
     """Move a VF whose driver was busy, and bring it up, whichever of the two that was about."""
-    if links.get(host, link.ifindex) is not None:
+    try:
         patiently(partial(links.move, up=False), host, link, pod.namespace, ifname)
+    except KernelError as refusal:
+        if refusal.errno != errno.ENODEV:  # which means that it is in the pod already
+            raise
     arrived = links.find(pod.socket, ifname)
     if arrived is not None:
         patiently(links.set_up, pod.socket, arrived, True)

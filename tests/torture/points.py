@@ -103,26 +103,41 @@ def holding(point: Point) -> list[str]:
     return [*FEWER_STOPS, "-y", "-e", f"trace={point.syscall}", "-e", inject]
 
 
-def failing(point: Point, error: int, times: int = 1) -> list[str]:
+def failing(point: Point, error: int, times: int = 1, every: int = 2) -> list[str]:
     """Return the options with which the system call of a point fails, unexecuted.
 
-    More than once: then every second call of it from there on.
+    More than once: then every second call of it from there on, or `every` so many.
     """
     inject = _inject(point, f"error={errorcode[error]}")
     if times > 1:
-        inject += f"..{point.nth + 2 * (times - 1)}+2"
+        inject += f"..{point.nth + every * (times - 1)}+{every}"
     return ["-y", "-e", f"trace={point.syscall}", "-e", inject]
 
 
 def refusing(point: Point, request: Request, error: int) -> list[str]:
     """Return the options with which the kernel answers a request with an error, unexecuted."""
-    answer = struct.pack("=IHHIIi16x", 36, _NLMSG_ERROR, _NLM_F_CAPPED, request.sequence, 0, -error)
-    poke = f"inject=recvfrom:retval={len(answer)}:poke_exit=@arg2={answer.hex()}"
+    answer = _refusal(request, error)
+    poke = f"inject=recvfrom:retval={len(answer) // 2}:poke_exit=@arg2={answer}"
     return [
         *("-y", "-e", "trace=sendto,recvfrom"),
         *("-e", _inject(point, f"retval={request.length}")),
         *("-e", f"{poke}:when={request.answer}"),
     ]
+
+
+def half_refusing(request: Request, error: int) -> list[str]:
+    """Return the options with which the kernel does what a request asks for, and says an error.
+
+    So it answers where a request is about several things, and the last of them fails.
+    """
+    poke = f"inject=recvfrom:poke_exit=@arg2={_refusal(request, error)}:when={request.answer}"
+    return ["-y", "-e", "trace=sendto,recvfrom", "-e", poke]
+
+
+def _refusal(request: Request, error: int) -> str:
+    """Return an error message (struct nlmsgerr) in hexadecimal."""
+    header = (36, _NLMSG_ERROR, _NLM_F_CAPPED, request.sequence, 0)
+    return struct.pack("=IHHIIi16x", *header, -error).hex()
 
 
 def _inject(point: Point, what: str) -> str:
