@@ -69,11 +69,13 @@ def vf_index(pf_address: str, address: str) -> int | None:
 def uplink_names(address: str) -> list[str]:
     """Return the names of a PF's own network devices.
 
-    In switchdev mode representors of its VFs are listed beside them; their phys_port_name is
-    "pf0vf1" and the like (Documentation/networking/switchdev.rst).
+    In switchdev mode representors are listed beside them: of VFs, of sub-functions, and on a
+    SmartNIC of the host's PF. Their phys_port_name has "pf" in it (pf0vf1, c1pf0vf1, pf0sf88,
+    pf0hpf); an uplink has p0, or p0s1 of a port that is split, or none
+    (__devlink_port_phys_port_name_get() in net/devlink/port.c).
     """
     names = netdev_names(address)
-    return [name for name in names if "vf" not in _text(f"{_NET}/{name}/phys_port_name")]
+    return [name for name in names if "pf" not in _text(f"{_NET}/{name}/phys_port_name")]
 
 
 def netdev_names(address: str) -> list[str]:

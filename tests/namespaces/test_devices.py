@@ -41,11 +41,39 @@ def test_a_vf_is_found_by_its_pci_address(node: Node, pod: str, config: Document
     assert node.state() == before
 
 
-def test_the_pf_may_have_representors_beside_its_own_device(node: Node, pod: str) -> None:
+REPRESENTORS = ("pf0vf1", "c1pf0vf1", "pf0vfr1", "p0pf0vf1", "pf0sf88", "pf0hpf", "pf0", "c1pf0")
+
+
+@pytest.mark.parametrize(
+    ("uplink", "representor"),
+    [
+        *((None, name) for name in REPRESENTORS),
+        *((name, "pf0sf88") for name in ("p0", "p1", "p0s1", "n0")),
+    ],
+)
+def test_the_pf_may_have_representors_beside_its_own_device(
+    node: Node, pod: str, uplink: str | None, representor: str
+) -> None:
+    """The names are those of devlink's ports, of ice, sfc and of Mellanox' own drivers."""
     node.run("ip", "link", "add", "arep", "type", "veth", "peer", "name", "arep-p")
-    node.write("/sys/class/net/arep/phys_port_name", "pf0vf1\n")
+    node.write("/sys/class/net/arep/phys_port_name", f"{representor}\n")
     os.makedirs(node.path("/sys/bus/pci/devices/0000:01:00.0/net/arep"))
-    assert node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.2"}, netns=pod).status == 0
+    if uplink is not None:
+        node.write("/sys/class/net/eth1/phys_port_name", f"{uplink}\n")
+    config = DEVICE | {"deviceID": "0000:01:10.2"}
+    assert node.sriov("ADD", config, netns=pod).status == 0
+    (name,) = node.files("/var/lib/cni/sriov")
+    assert '"pf":"eth1"' in node.read(f"/var/lib/cni/sriov/{name}")
+
+
+def test_two_ports_of_one_function_are_told_by_the_master_that_is_named(
+    node: Node, pod: str
+) -> None:
+    """One PCI function has both ports of a mlx4 card."""
+    node.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0wire")
+    os.makedirs(node.path("/sys/bus/pci/devices/0000:01:00.0/net/eth0"))
+    config = DEVICE | {"deviceID": "0000:01:10.2", "master": "eth1"}
+    assert node.sriov("ADD", config, netns=pod).status == 0
     (name,) = node.files("/var/lib/cni/sriov")
     assert '"pf":"eth1"' in node.read(f"/var/lib/cni/sriov/{name}")
 
