@@ -17,6 +17,7 @@ from sriov_cni.kernel import netns, routing, sysfs
 from sriov_cni.kernel.links import ETHERNET, INFINIBAND, Link
 from sriov_cni.kernel.netlink import Socket
 
+_EXAMPLES = 3
 _USERSPACE_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
 
 
@@ -55,6 +56,7 @@ def select(registry: Registry, host: Socket, call: Call, wanted: Configuration) 
 
 
 def _first_free(registry: Registry, host: Socket, call: Call, pf: str) -> Selected:
+    obstacles: list[str] = []
     for function in vfs_of(pf):
         if not sysfs.netdev_names(function.address):
             continue  # in its pod, or another driver's
@@ -64,12 +66,18 @@ def _first_free(registry: Registry, host: Socket, call: Call, pf: str) -> Select
         if isinstance(selected, Selected):
             return selected
         registry.unlock(function.address)
+        obstacles.append(f"{function.address} {selected.text}")
     raise CniError(
         errors.TRY_AGAIN_LATER,
         f"no free VF on {pf}",
         f"all {count_vfs(pf)} VFs are in use, by pods, by the host or by a driver without network "
-        "device",
+        f"device{_examples(obstacles)}",
     )
+
+
+def _examples(obstacles: list[str]) -> str:
+    """Return the first few of what may be hundreds, to end a sentence with."""
+    return f": {'; '.join(obstacles[:_EXAMPLES])}" if obstacles else ""
 
 
 def _claim(
@@ -185,6 +193,11 @@ def _host_use(registry: Registry, host: Socket, function: Function, link: Link) 
         return _Obstacle(
             errors.DEVICE_IN_USE, f"({link.name}) belongs to a bond, bridge or team of the host"
         )
+    if uppers := sysfs.upper_names(link.name):
+        verb = "sits" if len(uppers) == 1 else "sit"
+        return _Obstacle(
+            errors.DEVICE_IN_USE, f"({link.name}) is the host's: {', '.join(uppers)} {verb} on it"
+        )
     for address in routing.addresses(host, link.ifindex):
         # An IPv6 address with a lifetime came by itself, from a router: nobody uses the device.
         used = address.permanent or ":" not in address.address
@@ -192,6 +205,8 @@ def _host_use(registry: Registry, host: Socket, function: Function, link: Link) 
             return _Obstacle(
                 errors.DEVICE_IN_USE, f"({link.name}) carries the host's address {address.address}"
             )
+    if link.up and routing.has_default_route(host, link.ifindex):
+        return _Obstacle(errors.DEVICE_IN_USE, f"({link.name}) carries a default route of the host")
     if function.vf is None and sysfs.num_vfs(link.name):
         taken = registry.claimed_addresses() & {vf.address for vf in vfs_of(link.name)}
         if taken:

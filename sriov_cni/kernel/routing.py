@@ -8,14 +8,15 @@ import socket
 from typing import NamedTuple
 
 from sriov_cni.kernel.messages import AddressMessage, RouteMessage
-from sriov_cni.kernel.netlink import Socket
+from sriov_cni.kernel.netlink import Message, Socket
 
 _RTM_NEWADDR, _RTM_GETADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 22, 24, 26
 _NLM_F_EXCL, _NLM_F_CREATE = 0x200, 0x400
 _IFA_F_OPTIMISTIC = 0x4  # RFC 4429: usable while duplicate address detection still runs
 _IFA_F_TENTATIVE, _IFA_F_PERMANENT = 0x40, 0x80
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-_RT_TABLE_MAIN, _RTPROT_STATIC, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 4, 1, 4
+_RT_TABLE_MAIN, _RTPROT_STATIC, _RTPROT_RA, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 4, 9, 1, 4
+_NLM_F_DUMP_FILTERED = 0x20
 SCOPE_GLOBAL, SCOPE_LINK = 0, 253
 
 
@@ -81,6 +82,30 @@ def addresses(sock: Socket, link_index: int) -> list[InterfaceAddress]:
         for answer in sock.dump(_RTM_GETADDR, message, "listing addresses")
         if answer["index"] == link_index  # kernels before 4.20 list all devices'
     ]
+
+
+def has_default_route(sock: Socket, link_index: int) -> bool:
+    """Tell whether a default route of either IP version, in any table, leads through a device.
+
+    Not one that a router advertised: that came by itself. The kernel looks for the device's routes
+    (ip_valid_fib_dump_req() in net/ipv4/fib_frontend.c); kernels before 4.20 list all.
+    """
+    message = RouteMessage()
+    message["attrs"] = [("RTA_OIF", link_index)]
+    return any(
+        answer["dst_len"] == 0
+        and answer["type"] == _RTN_UNICAST
+        and answer["proto"] != _RTPROT_RA
+        and _leads_through(answer, link_index)
+        for answer in sock.dump(_RTM_GETROUTE, message, "listing routes")
+    )
+
+
+def _leads_through(route: Message, link_index: int) -> bool:
+    device = route.get_attr("RTA_OIF")
+    if device is None:  # several next hops, of which the kernel has found the device's
+        return bool(route["header"]["flags"] & _NLM_F_DUMP_FILTERED)
+    return bool(device == link_index)
 
 
 def add_route(sock: Socket, link_index: int, route: KernelRoute) -> None:

@@ -78,6 +78,16 @@ def uplink_names(address: str) -> list[str]:
     return [name for name in names if "pf" not in _text(f"{_NET}/{name}/phys_port_name")]
 
 
+def upper_names(netdev: str) -> list[str]:
+    """Return the names of the devices that sit on a device in this network namespace.
+
+    VLAN, macvlan and macvtap devices for example, and the bond, bridge or team it belongs to
+    (netdev_adjacent_sysfs_add() in net/core/dev.c).
+    """
+    entries = _look(os.listdir, f"{_NET}/{netdev}") or []
+    return sorted(entry.removeprefix("upper_") for entry in entries if entry.startswith("upper_"))
+
+
 def netdev_names(address: str) -> list[str]:
     """Return the names of a PCI device's network devices in this network namespace.
 
