@@ -42,15 +42,19 @@ def announce(path: str, link: Link, ips: tuple[Ip, ...]) -> None:
 
 
 def _announce_ready(pod: Pod, link: Link, addresses: Addresses) -> Addresses:
-    """Announce the addresses that neighbours may hear of now, and return them."""
+    """Announce the addresses that neighbours may hear of now; return these, and the duplicates."""
     if not link.carrier or not addresses:
         return frozenset()
-    tentative = {a.address for a in routing.addresses(pod.socket, link.ifindex) if a.tentative}
+    listed = routing.addresses(pod.socket, link.ifindex)
+    tentative = {a.address for a in listed if a.tentative}
     ready = frozenset(address for address in addresses if address[1] not in tentative)
+    duplicates = addresses & {(6, a.address) for a in listed if a.duplicate}
+    for _, address in sorted(duplicates):
+        log.write("error", f"{link.name} cannot use {address}: another station there has it")
     from sriov_cni.kernel import neighbours  # the child alone needs it
 
     neighbours.announce(pod, link, sorted(ready))
-    return ready
+    return ready | duplicates
 
 
 def _detach() -> None:

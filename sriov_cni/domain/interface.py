@@ -2,6 +2,7 @@
 """The pod's interface as IPAM wants it: addresses and routes, set and compared."""
 
 import errno
+import time
 
 from sriov_cni.cni import errors
 from sriov_cni.cni.addresses import IPAddress
@@ -13,15 +14,17 @@ from sriov_cni.kernel.netlink import KernelError, Socket
 from sriov_cni.kernel.netns import Pod
 from sriov_cni.kernel.routing import InterfaceAddress, KernelRoute
 
+_PATIENCE, _PAUSE = 0.01, 0.001  # seconds that a neighbour has to answer; between two looks
+
 
 def configure(pod: Pod, link: Link, ipam: Result) -> None:
     """Give the interface IPAM's addresses and routes; it is up.
 
-    Undone by the interface leaving the pod. Raises KernelError, and CniError (7) for a route that
-    the pod has already, or whose gateway is of the other IP version.
+    Undone by the interface leaving the pod. Raises KernelError, and CniError: 7 for a route that
+    the pod has already, or whose gateway is of the other IP version; 103 for an IPv6 address where
+    the kernel has no IPv6; 11 for one that a neighbour has.
     """
-    if any(ip.address.version == 6 for ip in ipam.ips):
-        netns.prepare_ipv6(pod, link.name)
+    _prepare(pod, link, ipam)
     for ip in ipam.ips:
         routing.add_address(pod.socket, link.ifindex, ip.address.version, _address(ip))
     for route in ipam.routes:
@@ -43,18 +46,63 @@ def configure(pod: Pod, link: Link, ipam: Result) -> None:
                 f"{link.name} cannot have another one with the same priority in the same table: "
                 "give this network's route its own priority or table, or remove it",
             ) from None
+    if link.carrier:
+        _refuse_duplicates(pod.socket, link, ipam)
+
+
+def _prepare(pod: Pod, link: Link, ipam: Result) -> None:
+    wanted = [str(ip.address) for ip in ipam.ips if ip.address.version == 6]
+    try:
+        netns.prepare(pod, link.name, ipv6=bool(wanted))
+    except KernelError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        raise CniError(
+            errors.REFUSED_BY_KERNEL,
+            "no IPv6",
+            f"{link.name} cannot have {', '.join(wanted)}: either the node's kernel runs without "
+            "IPv6 (ipv6.disable=1 on its command line) or the interface's MTU is below 1280: "
+            "change that, or have IPAM give IPv4 addresses only",
+        ) from None
+
+
+def _refuse_duplicates(pod: Socket, link: Link, ipam: Result) -> None:
+    """Raise CniError (11) if a neighbour has one of the IPv6 addresses, and answers now.
+
+    An optimistic address is verified from the moment it is added, and a neighbour's kernel answers
+    in less than a millisecond. Who answers later is told by CHECK, as is the neighbour of a VF that
+    has no carrier yet, or of a kernel without optimistic addresses: that asks up to a second later.
+    """
+    expected = {str(ip.address.ip): ip.address for ip in ipam.ips if ip.address.version == 6}
+    deadline = time.monotonic() + _PATIENCE
+    while expected:
+        found = [a for a in routing.addresses(pod, link.ifindex) if a.address in expected]
+        if duplicates := [str(expected[a.address]) for a in found if a.duplicate]:
+            raise CniError(
+                errors.TRY_AGAIN_LATER,
+                f"address {', '.join(duplicates)} is taken",
+                f"another station in the network of {link.name} has it (IPv6 duplicate address "
+                "detection): find that, or ask for another address",
+            )
+        if not any(a.optimistic for a in found) or time.monotonic() > deadline:
+            return
+        time.sleep(_PAUSE)
 
 
 def differences(pod: Socket, link: Link, expected: Result) -> list[str]:
-    """Return a phrase for each expected address and route that the pod does not have.
+    """Return a phrase for each expected address and route that the pod does not have, or use.
 
     Routes count wherever they are: plugins later in a chain may move them to another table or
     device, and that is their right.
     """
-    have = {(a.address, a.prefix_length) for a in routing.addresses(pod, link.ifindex)}
-    missing = [
-        f"address {ip.address} is missing" for ip in expected.ips if _address(ip)[:2] not in have
-    ]
+    have = {(a.address, a.prefix_length): a for a in routing.addresses(pod, link.ifindex)}
+    missing = []
+    for ip in expected.ips:
+        found = have.get(_address(ip)[:2])
+        if found is None:
+            missing.append(f"address {ip.address} is missing")
+        elif found.duplicate:
+            missing.append(f"address {ip.address} is unusable, another station has it")
     for version in {route.destination.version for route in expected.routes}:
         routes = {route[1:4] for route in routing.routes(pod, version)}
         missing += [

@@ -113,6 +113,7 @@ class AddressMessage(nlmsg):
     nla_map = (
         (1, "IFA_ADDRESS", "ipaddr"),
         (2, "IFA_LOCAL", "ipaddr"),
+        (4, "IFA_BROADCAST", "ipaddr"),
     )
 
 

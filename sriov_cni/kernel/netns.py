@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -67,17 +67,35 @@ def host() -> int:
         return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def prepare_ipv6(pod: Pod, netdev: str) -> None:
-    """Have a pod's device take IPv6 addresses, and use them while they are still verified.
+def prepare(pod: Pod, netdev: str, *, ipv6: bool) -> None:
+    """Set up a pod's device for addresses; `ipv6`: for such ones, too.
 
-    Runtimes disable IPv6 in the namespaces of single-stack clusters; optimistic duplicate address
-    detection (RFC 4429) is off by default. Documentation/networking/ip-sysctl.rst.
+    The kernel is to tell neighbours itself when the device's MAC changes or it comes up again. IPv6
+    is enabled, for runtimes disable it in the namespaces of single-stack clusters, and addresses
+    are to be usable while they are still verified (RFC 4429), which not every kernel can do: Ubuntu
+    builds its own without CONFIG_IPV6_OPTIMISTIC_DAD. Documentation/networking/ip-sysctl.rst.
+
+    All of it ends when the device leaves the namespace. Raises KernelError: ENOENT where the kernel
+    has no IPv6 for the device.
     """
     with inside(pod.namespace):
-        for setting, value in (("disable_ipv6", "0"), ("optimistic_dad", "1")):
-            path = f"/proc/sys/net/ipv6/conf/{netdev}/{setting}"
-            with refusals(f"writing {value} to {path}"), open(path, "w", encoding="utf-8") as file:
-                file.write(value)
+        if ipv6:
+            _set(f"ipv6/conf/{netdev}/disable_ipv6", "0")
+            with suppress(KernelError):
+                _set(f"ipv6/conf/{netdev}/optimistic_dad", "1")
+        for setting in (f"ipv4/conf/{netdev}/arp_notify", f"ipv6/conf/{netdev}/ndisc_notify"):
+            with suppress(KernelError):
+                _set(setting, "1")
+
+
+def _set(setting: str, value: str) -> None:
+    path = f"/proc/sys/net/{setting}"
+    with refusals(f"writing {value} to {path}"):
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode())
+        finally:
+            os.close(fd)
 
 
 def _open(path: str) -> int:

@@ -13,8 +13,9 @@ from sriov_cni.kernel.netlink import Message, Socket
 _RTM_NEWADDR, _RTM_GETADDR, _RTM_NEWROUTE, _RTM_GETROUTE = 20, 22, 24, 26
 _NLM_F_EXCL, _NLM_F_CREATE = 0x200, 0x400
 _IFA_F_OPTIMISTIC = 0x4  # RFC 4429: usable while duplicate address detection still runs
-_IFA_F_TENTATIVE, _IFA_F_PERMANENT = 0x40, 0x80
+_IFA_F_DADFAILED, _IFA_F_TENTATIVE, _IFA_F_PERMANENT = 0x8, 0x40, 0x80
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_LONGEST_WITH_BROADCAST = 30  # a prefix; longer ones have none (RFC 3021)
 _RT_TABLE_MAIN, _RTPROT_STATIC, _RTPROT_RA, _RTN_UNICAST, _RTNH_F_ONLINK = 254, 4, 9, 1, 4
 _NLM_F_DUMP_FILTERED = 0x20
 SCOPE_GLOBAL, SCOPE_LINK = 0, 253
@@ -23,14 +24,17 @@ SCOPE_GLOBAL, SCOPE_LINK = 0, 253
 class InterfaceAddress(NamedTuple):
     """An address with its prefix length and scope, as configured on a device.
 
-    `tentative`: duplicate address detection still runs, or has failed. `permanent`: it has no
-    lifetime, as addresses have that router advertisements or DHCP gave.
+    `tentative`: duplicate address detection still runs, or has failed; `duplicate`: it has failed,
+    a neighbour has the address; `optimistic`: it runs, and the address is used already.
+    `permanent`: it has no lifetime, as addresses have that router advertisements or DHCP gave.
     """
 
     address: str
     prefix_length: int
     scope: int = SCOPE_GLOBAL
     tentative: bool = False
+    duplicate: bool = False
+    optimistic: bool = False
     permanent: bool = True
 
 
@@ -54,7 +58,10 @@ class KernelRoute(NamedTuple):
 
 
 def add_address(sock: Socket, link_index: int, version: int, address: InterfaceAddress) -> None:
-    """Give a device an address; an IPv6 one is usable at once (optimistic)."""
+    """Give a device an address, and an IPv4 one its broadcast address, as other plugins do.
+
+    An IPv6 address is usable at once where the kernel has that (optimistic).
+    """
     message = AddressMessage()
     message["family"] = _FAMILIES[version]
     message["prefixlen"] = address.prefix_length
@@ -63,6 +70,8 @@ def add_address(sock: Socket, link_index: int, version: int, address: InterfaceA
     message["attrs"] = [("IFA_LOCAL", address.address), ("IFA_ADDRESS", address.address)]
     if version == 6:
         message["flags"] = _IFA_F_OPTIMISTIC
+    elif address.prefix_length <= _LONGEST_WITH_BROADCAST:
+        message["attrs"].append(("IFA_BROADCAST", _broadcast(address)))
     doing = f"adding address {address.address}/{address.prefix_length}"
     sock.change(_RTM_NEWADDR, message, _NLM_F_CREATE | _NLM_F_EXCL, doing)
 
@@ -76,12 +85,20 @@ def addresses(sock: Socket, link_index: int) -> list[InterfaceAddress]:
             answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS"),
             answer["prefixlen"],
             answer["scope"],
-            bool(answer["flags"] & _IFA_F_TENTATIVE),
-            bool(answer["flags"] & _IFA_F_PERMANENT),
+            tentative=bool(answer["flags"] & _IFA_F_TENTATIVE),
+            duplicate=bool(answer["flags"] & _IFA_F_DADFAILED),
+            optimistic=bool(answer["flags"] & _IFA_F_OPTIMISTIC),
+            permanent=bool(answer["flags"] & _IFA_F_PERMANENT),
         )
         for answer in sock.dump(_RTM_GETADDR, message, "listing addresses")
         if answer["index"] == link_index  # kernels before 4.20 list all devices'
     ]
+
+
+def _broadcast(address: InterfaceAddress) -> str:
+    hosts = 0xFFFFFFFF >> address.prefix_length
+    number = int.from_bytes(socket.inet_aton(address.address), "big") | hosts
+    return socket.inet_ntoa(number.to_bytes(4, "big"))
 
 
 def has_default_route(sock: Socket, link_index: int) -> bool:
