@@ -85,16 +85,15 @@ def collect(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Raise CniError (50) if no address can be granted now."""
+    """Raise CniError (50) if no address can ever be granted; used-up pools are no failure.
+
+    They fill again, and a runtime that is told otherwise takes the node out of service.
+    """
     config = configuration.parse(call)
     try:
-        leases = Leases(config.data_directory, call.network, create=True)
+        Leases(config.data_directory, call.network, create=True).require_writable()
     except CniError as error:
         raise CniError(errors.NOT_AVAILABLE, error.msg, error.details) from None
-    holders = leases.holders()
-    for group in config.ranges:
-        if any(range_.first for range_ in group) and _lowest_free(group, holders) is None:
-            raise _exhausted(errors.NOT_AVAILABLE, group)
 
 
 def _refuse_empty(wanted: Sequence[Granted], config: Configuration) -> None:
@@ -137,7 +136,7 @@ def _with_pools(
         taken = {*holders, *(str(address) for _, address in granted)}
         found = held[0] if held else _lowest_free(group, taken)
         if found is None:
-            raise _exhausted(errors.TRY_AGAIN_LATER, group)
+            raise _exhausted(group)
         granted.append(found)
     return granted
 
@@ -168,9 +167,9 @@ def _lowest_free(group: Iterable[Range], taken: Collection[str]) -> Granted | No
     return None
 
 
-def _exhausted(code: int, group: Iterable[Range]) -> CniError:
+def _exhausted(group: Iterable[Range]) -> CniError:
     pools = ", ".join(f"{r.first} to {r.last}" for r in group if r.first)
-    return CniError(code, "no free address", f"all of {pools} are leased")
+    return CniError(errors.TRY_AGAIN_LATER, "no free address", f"all of {pools} are leased")
 
 
 def _release(leases: Leases | None, unwanted: Callable[[Attachment], bool]) -> None:

@@ -67,6 +67,13 @@ class Leases:
         parts = (name.split(",", 2) for name in names)
         return {part[0]: Attachment(part[1], part[2]) for part in parts if len(part) == 3}
 
+    def require_writable(self) -> None:
+        """Raise CniError (104) if nothing can be leased here."""
+        try:
+            self._directory.require_writable()
+        except OSError as error:
+            raise self._unusable(error) from None
+
     def grant(self, address: str, attachment: Attachment) -> None:
         """Record a lease, durably."""
         try:

@@ -41,6 +41,13 @@ class Directory:
         """Open a directory in this one, made where it is missing if `create`."""
         return Directory(name, create=create, within=self._fd)
 
+    def require_writable(self) -> None:
+        """Raise OSError unless files can be made here; none is made to find out."""
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=self._fd):
+            read_only = os.fstatvfs(self._fd).f_flag & os.ST_RDONLY
+            number = errno.EROFS if read_only else errno.EACCES
+            raise OSError(number, os.strerror(number))
+
     def names(self) -> list[str]:
         """Return the names of all files, temporary ones left by a killed process excepted."""
         return [name for name in self._files() if not name.startswith(_TEMPORARY)]

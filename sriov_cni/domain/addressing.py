@@ -54,7 +54,7 @@ def collect(call: Call) -> None:
 
 
 def status(call: Call) -> None:
-    """Raise CniError (50) if IPAM could not serve an ADD now."""
+    """Raise CniError (50) if IPAM says that it cannot serve ADDs."""
     _delegate(call, fixipam.status)
 
 

@@ -53,7 +53,7 @@ KEYS = (
 class Configuration(NamedTuple):
     """An attachment's wishes. `vf` None: the first free one; an attribute None: left alone.
 
-    `master` is empty only where `device_id`, a VF's PCI address, is given.
+    `master` is empty only where `device_id`, a VF's PCI address, is given, or comes with the ADD.
     """
 
     master: str
@@ -67,7 +67,7 @@ class Configuration(NamedTuple):
 
 
 def parse(call: Call) -> Configuration:
-    """Return the configuration of an ADD or CHECK.
+    """Return the configuration of an ADD, CHECK or STATUS.
 
     Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and what is right.
     """
@@ -77,7 +77,7 @@ def parse(call: Call) -> Configuration:
     device_id = _device_id(call)
     call.refuse_unknown_arguments(_KNOWN_ARGUMENTS)
     wanted = Configuration(
-        master=_master(fields, required=device_id is None),
+        master=_master(fields, required=device_id is None and not _comes_later(call)),
         device_id=device_id,
         vf=call.strongest("vf").integer("vf", 0, _HIGHEST_VF),
         pf_only=fields.boolean("pfOnly") or False,
@@ -138,6 +138,11 @@ def _master(fields: Fields, *, required: bool) -> str:
     if fault := interface_name_fault(master):
         raise fields.fault("master", f"the name of a PF ({fault})")
     return master
+
+
+def _comes_later(call: Call) -> bool:
+    """Tell whether the VF may be named with each ADD only, as Multus does: STATUS has none."""
+    return call.command == "STATUS" and not call.fields.boolean("pfOnly")
 
 
 def _attributes(call: Call) -> VfAttributes:

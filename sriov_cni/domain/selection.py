@@ -90,8 +90,6 @@ def _claim(
         return _Obstacle(error.code, f"has a record: {error}")
     link = find_on_host(host, function.address)
     if holder is not None and (link is not None or _pod_is_gone(holder)):
-        if call.command == "STATUS":  # which only asks whether an ADD could have it
-            return Selected(function, link)
         problems = [str(problem) for problem in take_down(registry, host, holder, call).problems]
         if registry.claims(holder):
             return _Obstacle(errors.TRY_AGAIN_LATER, _lost(holder, problems))
@@ -108,7 +106,7 @@ def _claim(
     )
     if obstacle is not None:
         return obstacle
-    if pod and not pod_lives and call.command != "STATUS":
+    if pod and not pod_lives:
         return _restored(registry, host, function, link)
     return _cleared(registry, host, function, link)
 

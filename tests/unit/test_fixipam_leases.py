@@ -147,10 +147,11 @@ def test_status_is_silent_while_a_pool_has_an_address(network: Network) -> None:
     assert network.status() == SILENCE
 
 
-def test_status_tells_of_a_pool_that_is_all_leased(network: Network) -> None:
+def test_status_is_silent_about_a_pool_that_is_all_leased(network: Network) -> None:
     network.pool("10.55.206.10", "10.55.206.10")
     result(network.add("pod-a"))
-    assert error(network.status())[0] == errors.NOT_AVAILABLE
+    assert error(network.add("pod-b"))[0] == errors.TRY_AGAIN_LATER
+    assert network.status() == SILENCE
 
 
 def test_status_tells_of_an_unusable_data_directory(network: Network) -> None:
