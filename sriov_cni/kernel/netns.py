@@ -14,6 +14,11 @@ from sriov_cni.kernel.netlink import KernelError, Socket, refusals
 
 _CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+_SWITCHED_ON = (
+    "ipv4/conf/{}/arp_notify",
+    "ipv6/conf/{}/ndisc_notify",
+    "ipv6/conf/{}/optimistic_dad",
+)
 _NS_GET_NSTYPE = 0xB703  # include/uapi/linux/nsfs.h
 
 
@@ -70,22 +75,20 @@ def host() -> int:
 def prepare(pod: Pod, netdev: str, *, ipv6: bool) -> None:
     """Set up a pod's device for addresses; `ipv6`: for such ones, too.
 
-    The kernel is to tell neighbours itself when the device's MAC changes or it comes up again. IPv6
-    is enabled, for runtimes disable it in the namespaces of single-stack clusters, and addresses
-    are to be usable while they are still verified (RFC 4429), which not every kernel can do: Ubuntu
-    builds its own without CONFIG_IPV6_OPTIMISTIC_DAD. Documentation/networking/ip-sysctl.rst.
+    As far as the kernel can, it is to tell neighbours itself when the device's MAC changes or it
+    comes up again, and to use IPv6 addresses while they are still verified (RFC 4429): Ubuntu
+    builds its kernels without CONFIG_IPV6_OPTIMISTIC_DAD, and some nodes have no IPv6. Runtimes
+    disable IPv6 in the namespaces of single-stack clusters. Documentation/networking/ip-sysctl.rst.
 
     All of it ends when the device leaves the namespace. Raises KernelError: ENOENT where the kernel
-    has no IPv6 for the device.
+    has no IPv6 for the device, but it is wanted.
     """
     with inside(pod.namespace):
+        for setting in _SWITCHED_ON:
+            with suppress(KernelError):
+                _set(setting.format(netdev), "1")
         if ipv6:
             _set(f"ipv6/conf/{netdev}/disable_ipv6", "0")
-            with suppress(KernelError):
-                _set(f"ipv6/conf/{netdev}/optimistic_dad", "1")
-        for setting in (f"ipv4/conf/{netdev}/arp_notify", f"ipv6/conf/{netdev}/ndisc_notify"):
-            with suppress(KernelError):
-                _set(setting, "1")
 
 
 def _set(setting: str, value: str) -> None:
