@@ -14,7 +14,7 @@ from sriov_cni.kernel.netlink import KernelError, Socket
 from sriov_cni.kernel.netns import Pod
 from sriov_cni.kernel.routing import InterfaceAddress, KernelRoute
 
-_PATIENCE, _PAUSE = 0.01, 0.001  # seconds that a neighbour has to answer; between two looks
+_PATIENCE, _PAUSE = 0.005, 0.001  # seconds that a neighbour has to answer; between two looks
 
 
 def configure(pod: Pod, link: Link, ipam: Result) -> None:
@@ -70,8 +70,8 @@ def _refuse_duplicates(pod: Socket, link: Link, ipam: Result) -> None:
     """Raise CniError (11) if a neighbour has one of the IPv6 addresses, and answers now.
 
     An optimistic address is verified from the moment it is added, and a neighbour's kernel answers
-    in less than a millisecond. Who answers later is told by CHECK, as is the neighbour of a VF that
-    has no carrier yet, or of a kernel without optimistic addresses: that asks up to a second later.
+    within a millisecond mostly. Who answers later is told by CHECK, and so is the neighbour of a VF
+    without carrier yet, or on a kernel without optimistic addresses, which asks a second later.
     """
     expected = {str(ip.address.ip): ip.address for ip in ipam.ips if ip.address.version == 6}
     deadline = time.monotonic() + _PATIENCE
