@@ -65,8 +65,8 @@ def requested(call: Call, config: Configuration) -> tuple[tuple[Range, IPAddress
     Asked for in runtimeConfig.ips, else args.cni.ips, else IP in CNI_ARGS; "address" or
     "address/prefix". Raises CniError (110) for an address that no range can grant.
     """
-    place = call.runtime_request("ips")
-    texts = place.texts("ips") if place is not None else call.args.get("IP", "").split(",")
+    runtime, pod, arguments = (place.texts("ips") for place in call.requests())
+    texts = runtime or pod or arguments
     granting = (_granting_range(text.strip(), config) for text in texts if text.strip())
     return tuple({address: (range_, address) for range_, address in granting}.values())
 

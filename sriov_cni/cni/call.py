@@ -4,8 +4,8 @@
 Specification: section 2, "Execution Protocol"; the keys of CNI_ARGS: CONVENTIONS.md.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from sriov_cni.cni import errors, names, versions
 from sriov_cni.cni.document import Fields, JsonObject
@@ -66,30 +66,20 @@ class Call(NamedTuple):
         pairs = (pair.partition("=") for pair in self.arguments.split(";") if pair)
         return {key.strip().upper(): value.strip() for key, _, value in pairs}
 
-    def runtime_request(self, key: str) -> Fields | None:
-        """Return the place in the configuration where a runtime asks for `key`, None if nowhere.
+    def requests(self, listed: Collection[str] = ()) -> tuple[Fields, Fields, Fields]:
+        """Return what runtimeConfig, args.cni and CNI_ARGS ask for; what is empty is left out.
 
-        That is runtimeConfig, or else args.cni.
+        Whoever may create a pod writes args.cni (Multus copies a pod's `cni-args` there as they
+        are): of it only `mac` and `ips` are heard, and the keys that the network has `listed`.
         """
         args = self.fields.object("args")
-        for place in (self.fields.object("runtimeConfig"), args and args.object("cni")):
-            if place is not None and place.values.get(key) not in (None, "", []):
-                return place
-        return None
-
-    def strongest(self, key: str) -> Fields:
-        """Return the place that has the strongest request for `key`, for typed reading.
-
-        In order: runtimeConfig, args.cni, CNI_ARGS (there in upper case), the configuration.
-        """
-        requested = self.runtime_request(key)
-        if requested is not None:
-            return requested
-        text = self.args.get(key.upper())
-        if text:  # CNI_ARGS has no types: digits are a number
-            value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
-            return Fields({key: value}, "CNI_ARGS ", errors.INVALID_ENVIRONMENT)
-        return self.fields
+        heard = {"mac", "ips", *listed}
+        pod = {k: v for k, v in _given(args and args.object("cni")).items() if k in heard}
+        return (
+            Fields(_given(self.fields.object("runtimeConfig")), "runtimeConfig."),
+            Fields(pod, "args.cni."),
+            Fields(_asked_by(self.args), "CNI_ARGS ", errors.INVALID_ENVIRONMENT),
+        )
 
     def valid_attachments(self) -> frozenset[tuple[str, str]]:
         """Return the (container ID, interface) pairs that GC must keep.
@@ -160,6 +150,23 @@ def _invalid(variable: str, value: str, right: str) -> CniError:
         f"invalid {variable}",
         f"{variable} is {value!r:.80}, it must be {right}",
     )
+
+
+def _given(place: Fields | None) -> dict[str, Any]:
+    values = place.values if place is not None else {}
+    return {key: value for key, value in values.items() if value not in (None, "", [])}
+
+
+def _asked_by(args: Mapping[str, str]) -> dict[str, Any]:
+    """Return the requests among CNI_ARGS, which have no types: digits are a number."""
+    asked: dict[str, Any] = {}
+    for key in ("VF", "MAC", "VLAN"):
+        if text := args.get(key):
+            number = text.isascii() and text.isdigit() and len(text) < 20
+            asked[key.lower()] = int(text) if number else text
+    if addresses := args.get("IP"):
+        asked["ips"] = addresses.split(",")
+    return asked
 
 
 def _attachment(command: str, environment: Mapping[str, str]) -> Attachment:

@@ -4,12 +4,14 @@
 docs/configuration.md is the reference of every key. Nothing here looks at the node.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
-from sriov_cni.cni import log
+from sriov_cni.cni import errors, log
 from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.cni.call import Call
-from sriov_cni.cni.document import Fields, JsonObject
+from sriov_cni.cni.document import Fields, JsonObject, shown
+from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.names import interface_name_fault, is_pci_address
 from sriov_cni.cni.result import Dns, parse_dns
 from sriov_cni.kernel.vfs import VfAttributes
@@ -18,6 +20,9 @@ DEFAULT_STATE_DIRECTORY = "/var/lib/cni/sriov"
 _HIGHEST_VF = 65534  # sriov_numvfs is a 16-bit count
 _HIGHEST_RATE = (1 << 32) - 2  # Mbit/s; the kernel's all-ones means "unknown"
 _KNOWN_ARGUMENTS = ("VF", "MAC", "VLAN", "IP")
+_REQUESTS = ("vlan", "vf", "deviceID")  # what args.cni may ask for where the network says so
+_Value = TypeVar("_Value")
+_Places = tuple[Fields, ...]  # runtimeConfig, args.cni, CNI_ARGS, the configuration
 
 KEYS = (
     "cniVersion",
@@ -40,6 +45,7 @@ KEYS = (
     "mtu",
     "ipam",
     "dns",
+    "requests",
     "dataDir",
     "logLevel",
     "logFile",
@@ -74,14 +80,15 @@ def parse(call: Call) -> Configuration:
     _configure_log(call.fields)
     call = call._replace(config=_in_known_case(call.config))
     fields = call.fields
-    device_id = _device_id(call)
+    places = _places(call)
+    device_id = _agreed(places, "deviceID", _device_id)
     call.refuse_unknown_arguments(_KNOWN_ARGUMENTS)
     wanted = Configuration(
         master=_master(fields, required=device_id is None and not _comes_later(call)),
         device_id=device_id,
-        vf=call.strongest("vf").integer("vf", 0, _HIGHEST_VF),
+        vf=_agreed(places, "vf", lambda place: place.integer("vf", 0, _HIGHEST_VF)),
         pf_only=fields.boolean("pfOnly") or False,
-        attributes=_attributes(call),
+        attributes=_attributes(places),
         mtu=fields.integer("mtu", 68, 65535),
         dns=parse_dns(fields),
         state_directory=state_directory(fields),
@@ -120,9 +127,50 @@ def _configure_log(fields: Fields) -> None:
     log.configure(level, path)
 
 
-def _device_id(call: Call) -> str | None:
+def _places(call: Call) -> _Places:
+    """Return the places of requests with what is heard of each; warn of what is not."""
+    listed = list(call.fields.texts("requests"))
+    for item in listed:
+        if item not in (*_REQUESTS, "mac", "ips"):  # the latter two are heard in any case
+            right = f"a list out of {', '.join(_REQUESTS)}, which {shown(item)} is not"
+            raise call.fields.fault("requests", right)
+    if "deviceID" in listed:
+        listed.append("pciBusID")
+    heard, all_of_it = call.requests(listed), call.requests((*_REQUESTS, "pciBusID"))
+    for key, value in all_of_it[1].values.items():
+        if key not in heard[1].values:
+            asked = f"args.cni.{key} {shown(value)} is not heard"
+            log.write("warning", f"{asked}: the network does not list it under requests")
+    return (*heard, call.fields)
+
+
+def _agreed(places: _Places, key: str, read: Callable[[Fields], _Value | None]) -> _Value | None:
+    """Return the value in force for `key`, which `read` returns of a place.
+
+    runtimeConfig outranks the configuration; args.cni and, after it, CNI_ARGS only fill in what
+    that leaves open. Raises CniError (7) if they ask for another value than the configuration has,
+    or for another `deviceID` than runtimeConfig has, where the device plugin's choice may be.
+    """
+    # all are read: what is invalid is refused, also where it would lose
+    runtime, pod, arguments, own = (read(place) for place in places)
+    settled = own if runtime is None else runtime
+    if settled is None:
+        return arguments if pod is None else pod
+    if runtime is None or key == "deviceID":
+        holder = "the network's" if runtime is None else "runtimeConfig's"
+        for place, asked in zip(places[1:3], (pod, arguments), strict=True):
+            if asked is not None and asked != settled:
+                raise CniError(
+                    errors.INVALID_CONFIGURATION,
+                    f"invalid {place.where}{key}",
+                    f"{place.where}{key} is {shown(asked)}, but {holder} {key} is "
+                    f"{shown(settled)}: ask only for what the network leaves open",
+                )
+    return settled
+
+
+def _device_id(place: Fields) -> str | None:
     for key in ("deviceID", "pciBusID"):
-        place = call.runtime_request(key) or call.fields
         address = place.text(key)
         if address:
             if not is_pci_address(address):
@@ -145,10 +193,9 @@ def _comes_later(call: Call) -> bool:
     return call.command == "STATUS" and not call.fields.boolean("pfOnly")
 
 
-def _attributes(call: Call) -> VfAttributes:
-    fields = call.fields
-    holder = call.strongest("vlan")
-    vlan = holder.integer("vlan", 0, 4094)
+def _attributes(places: _Places) -> VfAttributes:
+    fields = places[-1]
+    vlan = _agreed(places, "vlan", lambda place: place.integer("vlan", 0, 4094))
     qos = fields.integer("vlanQoS", 0, 7)
     proto = (fields.text("vlanProto") or "").lower() or None
     if proto not in (None, "802.1q", "802.1ad"):
@@ -164,7 +211,7 @@ def _attributes(call: Call) -> VfAttributes:
     if lowest and highest and lowest > highest:
         raise fields.fault("min_tx_rate", f"at most max_tx_rate, which is {highest}")
     return VfAttributes(
-        mac=_mac(call),
+        mac=_agreed(places, "mac", _mac),
         vlan=vlan,
         vlan_qos=None if vlan is None else qos or 0,
         vlan_proto=None if vlan is None else proto or "802.1q",
@@ -176,15 +223,14 @@ def _attributes(call: Call) -> VfAttributes:
     )
 
 
-def _mac(call: Call) -> str | None:
-    holder = call.strongest("mac")
-    text = holder.text("mac")
+def _mac(place: Fields) -> str | None:
+    text = place.text("mac")
     if not text:
         return None
     try:
         return parse_mac(text)
     except ValueError:
-        raise holder.fault("mac", "a unicast MAC address like 66:d8:02:77:aa:aa") from None
+        raise place.fault("mac", "a unicast MAC address like 66:d8:02:77:aa:aa") from None
 
 
 def _switch(fields: Fields, key: str) -> bool | None:

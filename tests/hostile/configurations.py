@@ -41,6 +41,18 @@ CONFIGURATIONS: dict[str, tuple[Document, str]] = {
         | {"dns": PREVIOUS["dns"]},
         "K8S_POD_NAME=pod",
     ),
+    "a pod's own": (
+        L2
+        | {"vlan": 100, "vf": 0, "requests": ["vlan", "vf", "deviceID", "mac", "ips"]}
+        | {"args": {"cni": {"vlan": 100, "vf": 0, "mac": "66:d8:02:77:aa:aa"}}},
+        "VLAN=100",
+    ),
+    "a pod's own, unlisted": (
+        L2
+        | {"requests": []}
+        | {"args": {"cni": {"vlan": 9, "vf": 1, "deviceID": "0000:01:10.1", "ips": ["10.1.0.5"]}}},
+        "",
+    ),
     "chained": (L2 | {"prevResult": PREVIOUS, "cni.dev/valid-attachments": []}, ""),
     "keeping": (
         DUAL_STACK

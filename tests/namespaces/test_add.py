@@ -47,6 +47,16 @@ def test_the_first_free_vf_becomes_the_pods_interface(node: Node, pod: str) -> N
     assert "eth1v0" not in node.state()["links"]  # type: ignore[operator]
 
 
+def test_a_pods_own_wish_is_heard_where_the_network_lists_it(node: Node, pod: str) -> None:
+    wish = L2 | {"args": {"cni": {"vf": 2}}}
+    unheard = node.sriov("ADD", wish, netns=pod)
+    assert unheard.document["interfaces"][0]["pciID"] == "0000:01:10.0"
+    assert "args.cni.vf 2 is not heard" in unheard.stderr
+    heard = node.sriov("ADD", wish | {"requests": ["vf"]}, netns=pod, ifname="net2")
+    assert heard.document["interfaces"][0]["pciID"] == "0000:01:10.2"
+    assert heard.stderr == ""
+
+
 def test_the_contracts_network_gives_address_route_and_mac(node: Node, pod: str) -> None:
     args = "IgnoreUnknown=1;IP=10.55.206.46;VF=1;MAC=66:d8:02:77:aa:aa"
     outcome = node.sriov("ADD", MYNET, netns=pod, args=args)

@@ -39,6 +39,33 @@ REFUSED: dict[str, tuple[Document, str, int, str]] = {
         "0000:01:10.1 is a VF of eth1, not of idle",
     ),
     "a device of another index": (L2 | {"deviceID": "0000:01:10.1", "vf": 2}, "", 7, "is VF 1"),
+    "an argument against the network": (
+        L2 | {"vf": 1},
+        "VF=0",
+        7,
+        "CNI_ARGS vf is 0, but the network's vf is 1",
+    ),
+    "a pod against the network": (
+        L2 | {"vf": 1, "requests": ["vf"], "args": {"cni": {"vf": 0}}},
+        "",
+        7,
+        "args.cni.vf is 0, but the network's vf is 1",
+    ),
+    "a pod against the device plugin": (
+        {"cniVersion": "1.1.0", "name": "layer2", "type": "sriov", "requests": ["deviceID"]}
+        | {"deviceID": "0000:01:10.1", "pciBusID": "0000:01:10.1"}
+        | {"args": {"cni": {"pciBusID": "0000:01:10.2"}}},
+        "",
+        7,
+        'args.cni.deviceID is "0000:01:10.2", but the network\'s deviceID is "0000:01:10.1"',
+    ),
+    "a pod's VF that is not the device plugin's": (
+        L2 | {"deviceID": "0000:01:10.1", "requests": ["vf"], "args": {"cni": {"vf": 2}}},
+        "",
+        7,
+        "deviceID and vf disagree",
+    ),
+    "a list of requests that nobody knows": (L2 | {"requests": ["trust"]}, "", 7, '"trust" is not'),
     "a PF with an attribute of a VF": (L2 | {"pfOnly": True, "vlan": 5}, "", 7, "invalid pfOnly"),
     "a PF the host uses": (L2 | {"pfOnly": True, "master": "used"}, "", 102, "192.0.2.1"),
     "no address asked for": (L2 | {"ipam": IPAM}, "", 110, "no address asked for"),
