@@ -32,15 +32,19 @@ def run(
     version = versions.NEWEST
     try:
         command = call.command_of(os.environ)
-        config = document.decode(_read_stdin(), "the configuration on stdin")
         if command == "VERSION":
-            return _write(_versions(config))
+            return _write(_versions())
+        config = _configuration()
         version = versions.of_configuration(config.get("cniVersion"))
         result = command_named(command)(call.read(command, os.environ, config, version))
         return _write(result.document(version)) if result is not None else 0
     except Exception as failure:
         _write(_error_document(version, explained(failure) or _internal(failure)))
         return 1
+
+
+def _configuration() -> JsonObject:
+    return document.decode(_read_stdin(), "the configuration on stdin")
 
 
 def _read_stdin() -> bytes:
@@ -62,9 +66,15 @@ def _write(answer: JsonObject) -> int:
     return 0
 
 
-def _versions(config: JsonObject) -> JsonObject:
-    """Return VERSION's answer; a runtime may ask with a version that is yet unknown here."""
-    asked = config.get("cniVersion")
+def _versions() -> JsonObject:
+    """Return VERSION's answer, in the version asked with if that is known here.
+
+    Whoever only looks what this plugin is, an installer or a person, has no configuration.
+    """
+    try:
+        asked = _configuration().get("cniVersion")
+    except CniError:
+        asked = None
     version = asked if asked in versions.SUPPORTED else versions.NEWEST
     return {"cniVersion": version, "supportedVersions": versions.SUPPORTED}
 

@@ -53,6 +53,24 @@ def test_version_tells_it_to_a_runtime_newer_than_itself(module: str) -> None:
 
 
 @both
+@pytest.mark.parametrize(
+    "stdin",
+    [b"", b"\n", b"x", b"\xff", b"[]", b"null", b"[" * 100_000, b'{"cniVersion":["1.1.0"]}'],
+)
+def test_version_needs_no_configuration(module: str, stdin: bytes) -> None:
+    expected = {"cniVersion": NEWEST, "supportedVersions": list(SUPPORTED)}
+    assert answer(module, "VERSION", stdin) == (0, expected)
+
+
+@both
+@pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null", "</dev/null"])
+def test_version_needs_no_stdin(module: str, redirection: str) -> None:
+    process = redirected(redirection, module=module)
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert json.loads(process.stdout)["supportedVersions"] == list(SUPPORTED)
+
+
+@both
 @pytest.mark.parametrize("command", ["", "UPDATE"])
 def test_a_call_without_a_known_command_is_refused(module: str, command: str) -> None:
     assert refusal(module, command, b"{}") == errors.INVALID_ENVIRONMENT
@@ -94,7 +112,7 @@ def test_text_that_no_file_can_be_called_is_no_internal_error(
 
 @pytest.mark.parametrize("redirection", ["<&-", "0>/dev/null"])
 def test_a_stdin_that_cannot_be_read_is_an_input_error(redirection: str) -> None:
-    process = redirected(redirection)
+    process = redirected(redirection, command="STATUS")
     assert (process.returncode, process.stderr) == (1, b"")
     assert json.loads(process.stdout)["code"] == errors.IO_FAILURE
 
@@ -104,7 +122,7 @@ def test_a_stdin_that_does_not_block_and_is_empty_is_undecodable() -> None:
     with open(ours, "rb") as stdin, open(theirs, "wb"):
         process = subprocess.run(
             [sys.executable, "-m", "ipam"],
-            env={"CNI_COMMAND": "VERSION"},
+            env={"CNI_COMMAND": "STATUS"},
             stdin=stdin,
             capture_output=True,
             cwd=REPOSITORY,
@@ -120,7 +138,7 @@ def test_a_stdout_that_cannot_be_written_fails_without_a_traceback(redirection: 
     assert b"Traceback" not in process.stderr
 
 
-def redirected(redirection: str) -> Any:
-    """Run VERSION with a shell's redirection."""
-    command = ("sh", "-c", f'exec "$0" -m ipam {redirection}', sys.executable)
-    return execute(*command, environment={"CNI_COMMAND": "VERSION"})
+def redirected(redirection: str, *, command: str = "VERSION", module: str = "ipam") -> Any:
+    """Run a command with a shell's redirection."""
+    shell = ("sh", "-c", f'exec "$0" -m {module} {redirection}', sys.executable)
+    return execute(*shell, environment={"CNI_COMMAND": command})
