@@ -4,7 +4,7 @@
 Specification: section 5, "Result Types"; 0.1.0 and 0.2.0 know only one address per family.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from sriov_cni.cni import errors, versions
@@ -17,13 +17,17 @@ _Parsed = TypeVar("_Parsed")
 
 
 class Interface(NamedTuple):
-    """An interface made or used; `sandbox` is the pod's CNI_NETNS, empty on the host."""
+    """An interface made or used; `sandbox` is the pod's CNI_NETNS, empty on the host.
+
+    `others` are the members of another plugin's interface that are no field here, to be passed on.
+    """
 
     name: str
     mac: str = ""
     sandbox: str = ""
     mtu: int | None = None
     pci_id: str = ""
+    others: Mapping[str, Any] = {}
 
 
 class Ip(NamedTuple):
@@ -87,7 +91,7 @@ def parse_result(document: JsonObject, where: str) -> Result:
     if not versions.at_least(version, "0.3.0"):
         return _parse_first_shape(fields)
     return Result(
-        interfaces=tuple(map(_parse_interface, fields.objects("interfaces"))),
+        interfaces=tuple(_parse_interface(i, version) for i in fields.objects("interfaces")),
         ips=tuple(map(_parse_ip, fields.objects("ips"))),
         routes=parse_routes(fields),
         dns=parse_dns(fields),
@@ -142,13 +146,17 @@ def _required(fields: Fields, key: str, parse: Callable[[str], _Parsed], right: 
     return value
 
 
-def _parse_interface(fields: Fields) -> Interface:
+def _parse_interface(fields: Fields, version: str) -> Interface:
+    known: tuple[str, ...] = ("name", "mac", "sandbox")
+    if versions.at_least(version, "1.1.0"):
+        known += ("mtu", "pciID")
     return Interface(
         name=fields.text("name") or "",
         mac=fields.text("mac") or "",
         sandbox=fields.text("sandbox") or "",
         mtu=fields.integer("mtu", 0, _MAX_U32),
         pci_id=fields.text("pciID") or "",
+        others={key: value for key, value in fields.values.items() if key not in known},
     )
 
 
@@ -208,7 +216,7 @@ def _interface_shape(interface: Interface, version: str) -> JsonObject:
     shape: JsonObject = {"name": interface.name, "mac": interface.mac, "sandbox": interface.sandbox}
     if versions.at_least(version, "1.1.0"):
         shape |= _present({"mtu": interface.mtu, "pciID": interface.pci_id or None})
-    return {key: value for key, value in shape.items() if value != ""}
+    return {**interface.others, **{key: value for key, value in shape.items() if value != ""}}
 
 
 def _ip_shape(ip: Ip, version: str) -> JsonObject:

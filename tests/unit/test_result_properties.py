@@ -12,6 +12,7 @@ from sriov_cni.cni.result import Dns, Interface, Ip, Result, Route, parse_result
 from sriov_cni.cni.versions import SUPPORTED
 
 texts = st.lists(st.text(), max_size=3).map(tuple)
+others = st.dictionaries(st.sampled_from(["socketPath", "x"]), st.text() | st.lists(st.integers()))
 numbers = st.none() | st.integers(0, (1 << 32) - 1)
 
 
@@ -32,7 +33,7 @@ def some(items: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
 
 results = st.builds(
     Result,
-    some(st.builds(Interface, st.text(), st.text(), st.text(), numbers, st.text())),
+    some(st.builds(Interface, st.text(), st.text(), st.text(), numbers, st.text(), others)),
     some(st.builds(Ip, networks(), st.none() | addresses(), numbers)),
     some(
         st.builds(
