@@ -15,6 +15,7 @@ def collect(call: Call) -> None:
 
     Goes on after failures and reports them together.
     """
+    configuration.configure_log(call.fields)
     valid = call.valid_attachments()
     registry = Registry.existing(configuration.state_directory(call.fields))
     problems = []

@@ -16,6 +16,7 @@ def delete(call: Call) -> None:
 
     Needs neither the namespace nor the configuration the ADD had.
     """
+    configuration.configure_log(call.fields)
     registry = Registry.existing(configuration.state_directory(call.fields))
     if registry is None or not delete_recorded(registry, call.attachment, call):
         try:

@@ -104,6 +104,23 @@ def state_directory(fields: Fields) -> str:
     return fields.path("dataDir") or DEFAULT_STATE_DIRECTORY
 
 
+def configure_log(fields: Fields) -> None:
+    """Have the log as DEL and GC find it configured, where a wrong setting is worth a warning."""
+    try:
+        _configure_log(fields)
+    except CniError as error:
+        log.write("warning", str(error))
+
+
+def _configure_log(fields: Fields) -> None:
+    path = fields.path("logFile")
+    log.configure("info", path)  # where it is said if the level is wrong
+    level = (fields.text("logLevel") or "info").lower()
+    if level not in log.LEVELS:
+        raise fields.fault("logLevel", f"one of {', '.join(log.LEVELS)}")
+    log.configure(level, path)
+
+
 def _in_known_case(config: JsonObject) -> JsonObject:
     """Return the configuration with `vlanQos` and the like taken for the keys they differ from.
 
@@ -117,14 +134,6 @@ def _in_known_case(config: JsonObject) -> JsonObject:
             log.write("warning", f"key {key} is taken for {right}: correct its spelling")
             meant[right] = config[key]
     return {**config, **meant}
-
-
-def _configure_log(fields: Fields) -> None:
-    level = (fields.text("logLevel") or "info").lower()
-    path = fields.path("logFile")
-    if level not in log.LEVELS:
-        raise fields.fault("logLevel", f"one of {', '.join(log.LEVELS)}")
-    log.configure(level, path)
 
 
 def _places(call: Call) -> _Places:
