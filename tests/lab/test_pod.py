@@ -9,7 +9,9 @@ captured there.
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -178,3 +180,63 @@ def test_a_pod_has_three_interfaces_and_each_data_network_its_card(
         done = cnitool(command, "three", pod, ifname="eth0")
         assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
     assert [link["ifname"] for link in run_json("ip", "-j", "-n", "pod", "link")] == ["lo"]
+
+
+def wishing(cnitool: Cnitool, wishes: Document, **network: Any) -> "CompletedProcess[str]":
+    """Have Multus attach a pod to the red network, with these wishes in its `cni-args`.
+
+    In a cluster Multus merges them into args.cni of the delegate, as they are.
+    """
+    red = delegate("red", NETWORKS["red"])
+    red["args"]["cni"] |= wishes
+    multus = {"type": "multus", "cniDir": f"{cnitool.directory}/multus"}
+    cnitool.configure(
+        {
+            "cniVersion": "1.0.0",
+            "name": "wishes",
+            "plugins": [multus | {"delegates": [red | network]}],
+        }
+    )
+    return cnitool("add", "wishes", "/run/netns/pod")
+
+
+def test_a_pod_leaves_neither_the_networks_vlan_nor_its_card(
+    tmp_path: Path, cnitool: Cnitool, pods: Callable[[str], str]
+) -> None:
+    pod, red, log = pods("pod"), NETWORKS["red"], tmp_path / "log"
+    elsewhere = card.vf_address(NETWORKS["blue"].pf, 3)
+    wishes = {"vlan": 4000, "vf": 3, "deviceID": elsewhere, "pciBusID": elsewhere}
+    added = wishing(cnitool, wishes, logFile=str(log))
+    assert added.returncode == 0, added.stdout + added.stderr
+    assert card.pod_link("pod", red.ifname)["parentdev"] == card.vf_address(red.pf, 0)
+    assert card.vlan(red.pf, 0) == red.vlan
+    for key, value in wishes.items():
+        assert f"args.cni.{key} {json.dumps(value)} is not heard" in log.read_text()
+    assert cnitool("check", "wishes", pod).returncode == 0
+    assert cnitool("del", "wishes", pod).returncode == 0
+
+
+@pytest.mark.parametrize("key", ["vlan", "vf", "deviceID"])
+def test_a_pod_that_contradicts_the_network_gets_nothing(
+    cnitool: Cnitool, pods: Callable[[str], str], key: str
+) -> None:
+    pods("pod")
+    given = {"vlan": 100, "vf": 0, "deviceID": card.vf_address(NETWORKS["red"].pf, 0)}
+    other = {"vlan": 4000, "vf": 3, "deviceID": card.vf_address(NETWORKS["red"].pf, 3)}
+    before = card.state()
+    added = wishing(cnitool, {key: other[key]}, requests=[key], **{key: given[key]})
+    assert added.returncode != 0
+    assert f"args.cni.{key} is {json.dumps(other[key])}" in added.stderr
+    assert card.state() == before
+    assert [link["ifname"] for link in run_json("ip", "-j", "-n", "pod", "link")] == ["lo"]
+
+
+def test_a_pod_chooses_what_the_network_leaves_to_it(
+    cnitool: Cnitool, pods: Callable[[str], str]
+) -> None:
+    pod, red = pods("pod"), NETWORKS["red"]
+    added = wishing(cnitool, {"vlan": 4000, "vf": 3}, vlan=None, requests=["vlan", "vf"])
+    assert added.returncode == 0, added.stdout + added.stderr
+    assert card.pod_link("pod", red.ifname)["parentdev"] == card.vf_address(red.pf, 3)
+    assert card.vlan(red.pf, 3) == 4000
+    assert cnitool("del", "wishes", pod).returncode == 0
