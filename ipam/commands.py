@@ -2,7 +2,6 @@
 """fixipam's commands (specification, section 4, "Plugin Delegation")."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 
 from ipam import configuration
 from ipam.configuration import Configuration, Range
@@ -23,7 +22,7 @@ def validate(call: Call) -> None:
 
 
 def add(call: Call) -> Result:
-    """Lease the addresses asked for, and the lowest free one of each pool not asked."""
+    """Lease the addresses asked for, and a free one of each pool not asked."""
     config = configuration.parse(call)
     wanted = configuration.requested(call, config)
     _refuse_empty(wanted, config)
@@ -33,7 +32,7 @@ def add(call: Call) -> Result:
         holders = leases.holders()
         for _, address in wanted:
             _refuse_taken(address, holders.get(str(address)), owner, call.network)
-        granted = _with_pools(config, wanted, holders, owner)
+        granted = _with_pools(config, wanted, leases, holders, owner)
         for _, address in granted:
             if str(address) not in holders:
                 leases.grant(str(address), owner)
@@ -121,6 +120,7 @@ def _refuse_taken(
 def _with_pools(
     config: Configuration,
     wanted: Sequence[Granted],
+    leases: Leases,
     holders: Mapping[str, Attachment],
     owner: Attachment,
 ) -> list[Granted]:
@@ -132,28 +132,42 @@ def _with_pools(
     for group in config.ranges:
         if any(range_ in group for range_, _ in wanted) or not any(r.first for r in group):
             continue
-        held = [own for own in _held(group, holders, owner) if own not in granted]
+        own = (address for address, holder in holders.items() if holder == owner)
+        held = [found for found in _in_pools(group, own) if found not in granted]
         taken = {*holders, *(str(address) for _, address in granted)}
-        found = held[0] if held else _lowest_free(group, taken)
+        found = held[0] if held else _next_free(group, taken, leases.released())
         if found is None:
             raise _exhausted(group)
         granted.append(found)
     return granted
 
 
-def _held(
-    group: Iterable[Range], holders: Mapping[str, Attachment], owner: Attachment
-) -> Iterator[Granted]:
-    """Yield the addresses of a set's pools that the owner has."""
-    addresses = []
-    for address, holder in holders.items():
-        if holder == owner:
-            with suppress(ValueError):  # a file that somebody else put among the leases
-                addresses.append(parse_address(address))
-    for range_ in group:
-        for address in addresses:
+def _in_pools(group: Iterable[Range], addresses: Iterable[str]) -> Iterator[Granted]:
+    """Yield the addresses that a set's pools have; what is no address is left out."""
+    for text in addresses:
+        try:
+            address = parse_address(text)
+        except ValueError:  # a file or a line that somebody else put there
+            continue
+        for range_ in group:
             if range_.first is not None and range_.first <= address <= range_.last:
                 yield range_, address
+
+
+def _next_free(
+    group: Iterable[Range], taken: Collection[str], released: Sequence[str]
+) -> Granted | None:
+    """Return the lowest address that nobody had, or else the one released longest ago.
+
+    The latest owner's MAC may still be in its peers' neighbour tables.
+    """
+    unused = _lowest_free(group, {*taken, *released})
+    if unused is not None:
+        return unused
+    for range_, address in _in_pools(group, released):
+        if address != range_.gateway and str(address) not in taken:
+            return range_, address
+    return None
 
 
 def _lowest_free(group: Iterable[Range], taken: Collection[str]) -> Granted | None:

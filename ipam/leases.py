@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leases: which attachment has which address of a network on this node.
 
-A lease is an empty file `<address>,<container ID>,<interface>` in the network's directory.
+A lease is an empty file `<address>,<container ID>,<interface>` in the network's directory. Where a
+pool was used, the file `released` there lists the addresses released, one a line, the latest last.
+Nothing but an order depends on it: what is lost of it, or wrong in it, does no harm.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.errors import CniError
 from sriov_cni.store import Directory
 
+_RELEASED = "released"
+_REMEMBERED = 512  # addresses; more than a node's pods, few enough to go through at every ADD
+_LONGEST = 1 << 17  # bytes of the list; an IPv6 address and its end have 40 at most
 _PATIENCE = 20.0  # seconds; whoever holds the lock waits for nothing but the disk
 
 
@@ -87,6 +93,27 @@ class Leases:
             self._directory.remove(_file_name(address, attachment))
         except OSError as error:
             raise self._unusable(error) from None
+        with suppress(OSError):
+            self._directory.append(_RELEASED, os.fsencode(f"{address}\n"), _LONGEST)
+
+    def released(self) -> list[str]:
+        """Return the addresses released lately, the one released longest ago first.
+
+        They are remembered from the first call on; the caller holds the lock. Some may be leased
+        again, and what somebody else wrote is among them.
+        """
+        with suppress(OSError):
+            try:
+                lines = self._directory.read(_RELEASED, _LONGEST).split(b"\n")
+            except FileNotFoundError:
+                lines = []
+                self._directory.write(_RELEASED, b"")
+            # of an address released twice the later line counts
+            latest = list(dict.fromkeys(filter(None, reversed(lines))))[_REMEMBERED - 1 :: -1]
+            if len(lines) > 2 * _REMEMBERED:
+                self._directory.write(_RELEASED, b"\n".join([*latest, b""]))
+            return [line.decode("ascii", "replace") for line in latest]
+        return []
 
     def _unusable(self, error: OSError) -> CniError:
         return CniError(

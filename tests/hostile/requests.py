@@ -23,6 +23,8 @@ PLANS: tuple[tuple[Document, str], ...] = (
 )
 _LEASES = b"10.1.0.4,other,net1\n10.1.0.7,pod,net1\nfd00:1::6,pod,net1\n.new-10.1.0.8,pod,net1"
 
+_RELEASED = b"10.1.0.5\n10.1.0.9\n10.1.0.5\nfd00:1::5\n"
+
 
 def seeds() -> list[Case]:
     """Return every plan with every command, on a node that has leases."""
@@ -31,7 +33,7 @@ def seeds() -> list[Case]:
         Case(
             environment(command, CNI_ARGS=arguments),
             json.dumps(NETWORK | {"ipam": plan} | keeping).encode(),
-            (_LEASES,),
+            (_LEASES, _RELEASED),
         )
         for plan, arguments in PLANS
         for command in COMMANDS
@@ -39,8 +41,9 @@ def seeds() -> list[Case]:
 
 
 def arrange(_: Place, case: Case) -> None:
-    """Plant leases: their files' names are all there is to them."""
-    plant("/var/lib/cni/fixipam/layer2", dict.fromkeys(case.part(0).split(b"\n"), b""))
+    """Plant leases, whose names are all there is to them, and the list of released addresses."""
+    leases = dict.fromkeys(case.part(0).split(b"\n"), b"")
+    plant("/var/lib/cni/fixipam/layer2", leases | {b"released": case.part(1)})
 
 
 TARGET = Target("fixipam", seeds, arrange)

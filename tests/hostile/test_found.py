@@ -54,6 +54,11 @@ FOUND: dict[str, dict[str, Case]] = {
         "a lease of no address": case(
             "ADD", NETWORK | {"ipam": _POOL}, b"no-address,pod,net1", CNI_ARGS=""
         ),
+        "a lease whose name is no text": case(
+            "GC",
+            NETWORK | {"ipam": _POOL, "cni.dev/valid-attachments": []},
+            b"10\xff.1.0.4,other,net1",
+        ),
     },
     "records": {
         "a function that no device has": case(

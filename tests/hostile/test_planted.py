@@ -19,7 +19,7 @@ _IPAM = {"type": "fixipam", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5"}
 _CONFIG: Document = L2 | {"ipam": _IPAM, "cni.dev/valid-attachments": []}
 _PLANTED = {
     _STATE: ("0000:01:10.0,pod,net1", "0000:01:10.1,other,net1", "returned,pod,net1", "pci"),
-    _LEASES: ("10.1.0.5,pod,net1", "10.1.0.6,other,net1", "lock"),
+    _LEASES: ("10.1.0.5,pod,net1", "10.1.0.6,other,net1", "lock", "released"),
 }
 _PATIENCE = 15.0  # seconds; who waits for a lock waits 20
 

@@ -75,9 +75,9 @@ def wait_for_carrier(pod: str, patience: float) -> None:
 
 
 def files(directory: str) -> list[str]:
-    """Return the names of the files below a directory; the lock file holds nothing."""
+    """Return the names of the files below a directory but what holds a lock or an order."""
     found = (names for _, _, names in os.walk(directory))
-    return sorted(name for names in found for name in names if name != "lock")
+    return sorted(n for names in found for n in names if n not in ("lock", "released"))
 
 
 def state() -> dict[str, object]:

@@ -152,6 +152,6 @@ class Node:
         }
 
     def files(self, directory: str) -> list[str]:
-        """Return the names of all files below a directory; the lock file holds nothing."""
+        """Return the names of all files below a directory but what holds a lock or an order."""
         found = (names for _, _, names in os.walk(self.path(directory)))
-        return sorted(name for names in found for name in names if name != "lock")
+        return sorted(n for names in found for n in names if n not in ("lock", "released"))

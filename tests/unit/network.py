@@ -65,8 +65,13 @@ class Network:
         return self.start("STATUS", "").outcome()
 
     def leases(self) -> int:
-        """Return how many files there are in the data directory."""
-        return sum(path.is_file() for path in self.data_directory.rglob("*"))
+        """Return how many leases there are in the data directory."""
+        return sum(path.is_file() for path in self.data_directory.rglob("*,*"))
+
+    @property
+    def released(self) -> Path:
+        """The list of the network's released addresses."""
+        return self.data_directory / "mynet" / "released"
 
 
 def addresses(document: Document) -> list[str]:

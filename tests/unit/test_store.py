@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,50 @@ def test_a_file_written_again_has_the_new_content_only(tmp_path: Path) -> None:
     directory.write("record", b"long content")
     directory.write("record", b"short")
     assert (directory.names(), directory.read("record")) == (["record"], b"short")
+
+
+def test_a_file_is_added_to_up_to_its_limit(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("list", b"a")
+    for line in (b"bc", b"def", b"g"):
+        directory.append("list", line, 4)
+    assert directory.read("list") == b"abcg"
+
+
+def test_a_file_that_is_not_there_is_not_made_by_adding_to_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Directory(str(tmp_path), create=False).append("list", b"a", 4)
+    assert os.listdir(tmp_path) == []
+
+
+def link_to(path: Path, victim: Path) -> None:
+    path.symlink_to(victim)
+
+
+def other_name_of(path: Path, victim: Path) -> None:
+    path.hardlink_to(victim)
+
+
+@pytest.mark.parametrize("plant", [link_to, other_name_of])
+def test_nothing_is_added_to_somebody_elses_file(
+    tmp_path: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    (tmp_path / "victim").write_text("precious")
+    plant(tmp_path / "list", tmp_path / "victim")
+    with suppress(OSError):
+        Directory(str(tmp_path), create=False).append("list", b"a", 100)
+    assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_adding_to_a_fifo_waits_for_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list")
+    directory = Directory(str(tmp_path), create=False)
+    with pytest.raises(OSError, match="No such device"):
+        directory.append("list", b"a", 100)
+    reader = os.open(tmp_path / "list", os.O_RDONLY | os.O_NONBLOCK)
+    directory.append("list", b"a", 100)
+    assert os.read(reader, 1) == b""
+    os.close(reader)
 
 
 def test_a_reader_has_the_old_file_whole_while_a_new_one_comes(tmp_path: Path) -> None:
