@@ -90,7 +90,7 @@ def test_version_loads_no_library_at_all(bare: Plugin) -> None:
 def test_what_is_unusual_is_loaded_when_it_happens(layout: str) -> None:
     """Regular expressions and another encoding, in either layout."""
     program = f"{ROOT}/dist/{layout}"
-    environment = os.environ | {"CNI_COMMAND": "VERSION"}
+    environment = os.environ | {"CNI_COMMAND": "ADD"}
     for data, said in (
         ('{"cniVersion": "0.4.0"}'.encode("utf-16"), '"cniVersion":"0.4.0"'),
         (b'{"cniVersion": "0.4.0"', "Expecting ',' delimiter: line 1 column 23 (char 22)"),
