@@ -17,7 +17,7 @@ import pytest
 
 from tests.lab import card
 from tests.lab.runtime import Cnitool
-from tests.plugin import Document, run, run_json
+from tests.plugin import Document, Plugin, run, run_json
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 
@@ -240,3 +240,19 @@ def test_a_pod_chooses_what_the_network_leaves_to_it(
     assert card.pod_link("pod", red.ifname)["parentdev"] == card.vf_address(red.pf, 3)
     assert card.vlan(red.pf, 3) == 4000
     assert cnitool("del", "wishes", pod).returncode == 0
+
+
+def test_check_and_del_hear_what_the_add_heard(sriov: Plugin, pods: Callable[[str], str]) -> None:
+    pod, red = pods("pod"), NETWORKS["red"]
+    network = delegate("red", red) | {"requests": ["vlan"], "vlan": None}
+    wish: Document = {"args": {"cni": {"ips": ["10.1.0.5"], "vlan": 7}}}
+    added = sriov("ADD", network | wish, netns=pod)
+    assert (added.code, card.vlan(red.pf, 0)) == (0, 7)
+    previous = {"prevResult": added.document}
+    assert sriov("CHECK", network | wish | previous, netns=pod).code == 0
+    wish["args"]["cni"]["vlan"] = 8
+    checked = sriov("CHECK", network | wish | previous, netns=pod)
+    assert checked.code == 105
+    assert "vlan" in checked.said.lower()
+    assert sriov("CHECK", network | wish | previous | {"vlan": 7}, netns=pod).code == 7
+    assert sriov("DEL", network | {"requests": "x", "args": [], "vlan": -1}, netns=pod).code == 0
