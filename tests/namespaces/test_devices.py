@@ -111,8 +111,9 @@ def test_a_userspace_vf_of_a_dead_pod_is_free_for_the_next(node: Node, pod: str)
     assert node.sriov("ADD", config, netns=pod).status == 0
     node.run("ip", "netns", "delete", "pod")
     outcome = node.sriov("ADD", config, container="next", netns=node.add_pod("next"))
-    assert outcome.document["ips"][0]["address"] == "10.1.0.5/24"
+    assert outcome.document["ips"][0]["address"] == "10.1.0.6/24"  # the other one comes last now
     assert node.state()["records"] == ["0000:01:10.1,next,net1"]
+    assert node.state()["leases"] == ["10.1.0.6,next,net1"]
     assert "lost by interface net1 of container pod" in outcome.stderr
 
 
