@@ -17,7 +17,7 @@ SHELL := /bin/bash
 # What bash's `time` prints after each long step.
 export TIMEFORMAT := == took %0R seconds
 
-SOURCES := $(shell find sriov_cni ipam -name '*.py')
+BUILT_FROM := $(shell find sriov_cni ipam -name '*.py') build.spec pyproject.toml tools/build tools/install
 INSTALLED := $(DESTDIR)$(BINDIR)
 
 .PHONY: help setup setup-bench .venv build install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host
@@ -46,46 +46,18 @@ setup-bench: ## Install and fetch what the benchmark needs instead, the Go plugi
 	}
 	touch $@
 
-build: dist/.complete ## Build the executables: dist/sriov-cni/ (bundle), dist/sriov, dist/fixipam
+build: dist/.complete ## Build the executables for machines like this one: dist/sriov-cni.run installs them
 
-dist/.complete: $(SOURCES) build.spec pyproject.toml | .venv/.complete
-	@echo "== building the executables with PyInstaller (about 40 seconds)"
-	rm -rf build dist
-	mkdir build
-	export PYINSTALLER_CONFIG_DIR=$$PWD/build/cache
-	time .venv/bin/python -m PyInstaller --noconfirm --log-level WARN build.spec >build/log 2>&1 || {
-	    cat build/log >&2
-	    exit 1
-	}
+dist/.complete: $(BUILT_FROM) | .venv/.complete
+	@echo "== building the executables with PyInstaller (10 to 40 seconds)"
+	time tools/build .venv/bin/python dist
 	touch $@
 
-# A running node sees either the old plugin or the new one, complete: the bundle is copied beside its
-# place and renamed, the link to it is replaced in one step, and the bundle before this one stays, since
-# executables may still be running from it.
 install: build ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR if given
-	@version=$$(find dist/sriov-cni -type f | sort | xargs sha256sum | sha256sum | cut -c1-12)
-	bundle=sriov-cni-$$version
-	mkdir -p '$(INSTALLED)'
-	rm -rf '$(INSTALLED)'/.sriov-cni-*
-	cp -r --preserve=mode,links,timestamps -T dist/sriov-cni '$(INSTALLED)'/.$$bundle
-	cd '$(INSTALLED)'
-	previous=$$(readlink sriov-cni || true)
-	if [ -e $$bundle ]; then rm -r .$$bundle; else mv -T .$$bundle $$bundle; fi
-	link() { ln -sfn $$1 .$$2.new && mv -T .$$2.new $$2; }
-	link $$bundle sriov-cni
-	link sriov-cni/sriov sriov
-	link sriov-cni/fixipam fixipam
-	for old in sriov-cni-*; do
-	    [ $$old = $$bundle ] || [ "$$old" = "$$previous" ] || rm -r $$old
-	done
-	echo "installed sriov and fixipam in $(INSTALLED)"
+	@dist/sriov-cni.run '$(INSTALLED)'
 
 uninstall: ## Remove what install put there
-	@cd '$(INSTALLED)'
-	[ "$$(readlink sriov)" != sriov-cni/sriov ] || rm sriov
-	[ "$$(readlink fixipam)" != sriov-cni/fixipam ] || rm fixipam
-	rm -rf sriov-cni sriov-cni-* .sriov-cni-*
-	echo "removed sriov and fixipam from $(INSTALLED)"
+	@tools/install --uninstall '$(INSTALLED)'
 
 lint: .venv/.complete ## Check style and types (ruff, mypy)
 	@echo "== checking style and types (about 20 seconds)"

@@ -17,8 +17,7 @@ ROOT = Path(__file__).parents[1]
 CACHE = Path(os.environ.get("SRIOV_CNI_CACHE") or Path.home() / ".cache" / "sriov-cni")
 GO_VERSION = "1.9.1"  # tests/lab/setup builds it
 
-ONE_DIR, ONE_FILE = "sriov, one-dir", "sriov, one-file"
-ON_DISK = "sriov, one-dir, state on disk"
+OURS, ON_DISK = "sriov", "sriov, state on disk"
 GO, DEBIAN = f"Go {GO_VERSION}", "Go, Debian's"
 BARE, FLOOR = "python3 -I -S -c pass", "python3, one namespace move"
 
@@ -45,8 +44,7 @@ def _go(directory: Path) -> Executable:
 
 
 EXECUTABLES = {
-    ONE_DIR: Executable(ROOT / "dist/sriov-cni/sriov", (ROOT / "dist/sriov-cni",)),
-    ONE_FILE: Executable(ROOT / "dist/sriov", (ROOT / "dist/sriov",)),
+    OURS: Executable(ROOT / "dist/sriov-cni/sriov", (ROOT / "dist/sriov-cni",)),
     GO: _go(CACHE / "bin" / f"go-{GO_VERSION}"),
     DEBIAN: _go(Path("/usr/lib/cni")),
 }
@@ -74,7 +72,7 @@ class Attachment(NamedTuple):
         return Program((str(self.executable),), ENVIRONMENT | environment, json.dumps(config))
 
 
-def ours(place: Place, name: str = ONE_DIR, state: str = "", **selection: object) -> Attachment:
+def ours(place: Place, state: str = "", **selection: object) -> Attachment:
     """Return an attachment by this project: of the place's VF, or as the keys given select one.
 
     `state` is the directory for records and leases, empty for those in /var/lib/cni.
@@ -85,7 +83,7 @@ def ours(place: Place, name: str = ONE_DIR, state: str = "", **selection: object
     if state:
         config["dataDir"], ipam["dataDir"] = f"{state}/sriov", f"{state}/fixipam"
     config["ipam"] = ipam | {"gateway": GATEWAY, "routes": [{"dst": "0.0.0.0/0"}]}
-    return Attachment(EXECUTABLES[name].path, config, place, f"IP={place.address}")
+    return Attachment(EXECUTABLES[OURS].path, config, place, f"IP={place.address}")
 
 
 def go(place: Place, name: str = GO) -> Attachment:

@@ -16,8 +16,7 @@ from bench.contenders import (
     ENVIRONMENT,
     FLOOR,
     GO,
-    ONE_DIR,
-    ONE_FILE,
+    OURS,
     PYTHON,
     ROOT,
     Attachment,
@@ -46,7 +45,7 @@ class Inside(NamedTuple):
 
     `footprints` by command and contender; `least_peak` is what any process would seem to have, in
     bytes; `imports` are the seconds each module takes itself in an
-    ADD, the interpreter's own modules excepted; `kernel` the seconds an ADD (ONE_DIR) and a move
+    ADD, the interpreter's own modules excepted; `kernel` the seconds an ADD (OURS) and a move
     (FLOOR) wait for netlink.
     """
 
@@ -62,8 +61,7 @@ def look(repeat: int) -> Inside:
         (place,) = stage.add_card("eth1", vfs=1)
         look = _Look(stage, place, Path(note.name))
         contenders = {
-            ONE_DIR: ours(place),
-            ONE_FILE: ours(place, ONE_FILE),
+            OURS: ours(place),
             GO: go(place),
             DEBIAN: go(place, DEBIAN),
         }
@@ -75,7 +73,7 @@ def look(repeat: int) -> Inside:
         own = look.interpreters_modules()
         imports = [look.imports(own) for _ in range(repeat)]
         kernel = {
-            ONE_DIR: medians(look.netlink(ours(place)) for _ in range(repeat))["seconds"],
+            OURS: medians(look.netlink(ours(place)) for _ in range(repeat))["seconds"],
             FLOOR: medians(look.move_netlink() for _ in range(repeat))["seconds"],
         }
         return Inside(footprints, look.peak(nothing), medians(imports), kernel)

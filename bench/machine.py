@@ -23,8 +23,7 @@ def describe(rounds: int, load: float) -> str:
         f"pyroute2 {versions['pyroute2']}",
         f"{GO} built with {_go_version(GO)}; Debian's containernetworking-plugins {debian} "
         f"with {_go_version(DEBIAN)}",
-        f"file systems: {_file_system('/tmp')} for /tmp, where one-file unpacks itself; "
-        f'{_file_system(str(ROOT))} for "state on disk"; tmpfs for all other state',
+        f'file systems: {_file_system(str(ROOT))} for "state on disk"; tmpfs for all other state',
         f"{_commit()}, {time.strftime('%Y-%m-%d')}, {rounds} rounds",
     ]
     if load > cores / 4:

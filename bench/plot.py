@@ -7,12 +7,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot
 
-from bench.contenders import BARE, FLOOR, GO, ONE_DIR
+from bench.contenders import BARE, FLOOR, GO, OURS
 from bench.figures import Samples, Summary, summary
 from bench.report import COMMANDS, PLUGINS, WAYS, Measured, throughput
 from bench.rounds import AT_ONCE, DEVICES, VFS, devices_case, vfs_case
 
-_COLORS = dict(zip(PLUGINS, ("#1b6ca8", "#6fb1dc", "#b5d6ee", "#d1603d", "#eeb49f"), strict=True))
+_COLORS = dict(zip(PLUGINS, ("#1b6ca8", "#b5d6ee", "#d1603d", "#eeb49f"), strict=True))
 
 
 def draw(measured: Measured, path: str) -> None:
@@ -67,7 +67,7 @@ def _draw_growth(axes: Any, samples: Samples) -> None:
 
 def _draw_throughput(axes: Any, samples: Samples) -> None:
     """Draw ADDs per second, ours beside Go's."""
-    for number, name in enumerate((ONE_DIR, GO)):
+    for number, name in enumerate((OURS, GO)):
         values = [throughput(samples, name, count) for count in AT_ONCE]
         places = [place + number * 0.4 for place in range(len(AT_ONCE))]
         medians = [value.median for value in values]

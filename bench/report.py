@@ -12,8 +12,7 @@ from bench.contenders import (
     FLOOR,
     GO,
     ON_DISK,
-    ONE_DIR,
-    ONE_FILE,
+    OURS,
 )
 from bench.figures import Bar, Samples, Summary, ratio, summary
 from bench.inside import Inside
@@ -34,7 +33,7 @@ _MODULES = 15  # the most expensive imports are listed
 SECTIONS = (
     "machine", "bars", "commands", "footprint", "growth", "throughput", "breakdown", "imports",
 )  # fmt: skip
-PLUGINS = (ONE_DIR, ONE_FILE, ON_DISK, GO, DEBIAN)
+PLUGINS = (OURS, ON_DISK, GO, DEBIAN)
 COMMANDS = ("VERSION", "ADD", "CHECK", "DEL")
 WAYS = (FIRST_FREE, BY_INDEX, BY_ADDRESS)
 
@@ -94,14 +93,13 @@ def bars(measured: Measured) -> list[Bar]:
     peak = max(
         footprint.peak
         for (_, name), footprint in measured.inside.footprints.items()
-        if name in (ONE_DIR, ONE_FILE)
+        if name == OURS
     )
     return [
-        Bar(f"ADD against {GO}", 1.0, against("ADD", ONE_DIR, GO)),
-        Bar(f"DEL against {GO}", 1.0, against("DEL", ONE_DIR, GO)),
-        Bar(f"ADD against the floor ({FLOOR})", 2.0, against("ADD", ONE_DIR, FLOOR, others="run")),
-        Bar("ADD, one-file against one-dir", 1.6, against("ADD", ONE_FILE, ONE_DIR)),
-        Bar(f"VERSION against `{BARE}`", 2.5, against("VERSION", ONE_DIR, BARE, others="run")),
+        Bar(f"ADD against {GO}", 1.0, against("ADD", OURS, GO)),
+        Bar(f"DEL against {GO}", 1.0, against("DEL", OURS, GO)),
+        Bar(f"ADD against the floor ({FLOOR})", 2.0, against("ADD", OURS, FLOOR, others="run")),
+        Bar(f"VERSION against `{BARE}`", 2.5, against("VERSION", OURS, BARE, others="run")),
         Bar("peak memory", 30, Summary(*[peak / _MIB] * 3), "MiB"),
         *grown,
         Bar(
@@ -112,7 +110,7 @@ def bars(measured: Measured) -> list[Bar]:
         Bar(
             f"ADDs per second, {AT_ONCE[-1]} at once, against {GO}",
             1.0,
-            ratio(seconds(most, GO), seconds(most, ONE_DIR)),
+            ratio(seconds(most, GO), seconds(most, OURS)),
             at_least=True,
         ),
     ]
@@ -125,7 +123,7 @@ def _bars(bars: Sequence[Bar]) -> str:
         limit = f"{'≥' if bar.at_least else '≤'} {bar.limit:g}{unit}"
         measured = f"{bar.measured.median:.1f}{unit}" if unit else _ratio(bar.measured)
         rows.append([bar.promise, limit, measured, "pass" if bar.kept else "**fail**"])
-    return _table(["one-dir, unless it says one-file", "bar", "measured", ""], rows)
+    return _table(["promise", "bar", "measured", ""], rows)
 
 
 def _commands(measured: Measured) -> str:
@@ -190,20 +188,20 @@ def _throughput(samples: Samples) -> str:
     rows = []
     for at_once in AT_ONCE:
         case = at_once_case(at_once)
-        against = ratio(samples.seconds(case, GO), samples.seconds(case, ONE_DIR))
-        contenders = [_spread(throughput(samples, name, at_once)) for name in (ONE_DIR, GO)]
+        against = ratio(samples.seconds(case, GO), samples.seconds(case, OURS))
+        contenders = [_spread(throughput(samples, name, at_once)) for name in (OURS, GO)]
         rows.append([str(at_once), *contenders, _ratio(against)])
-    return _table(["at once", f"{ONE_DIR}, ADD/s", f"{GO}, ADD/s", "ratio"], rows)
+    return _table(["at once", f"{OURS}, ADD/s", f"{GO}, ADD/s", "ratio"], rows)
 
 
 def breakdown(measured: Measured) -> dict[str, dict[str, float]]:
-    """Return the seconds of each part, of an ADD of the one-dir bundle and of the floor."""
+    """Return the seconds of each part, of this project's ADD and of the floor."""
     samples, inside = measured.samples, measured.inside
     parts = {}
-    for name, command in ((ONE_DIR, "ADD"), (FLOOR, "run")):
+    for name, command in ((OURS, "ADD"), (FLOOR, "run")):
         known = {
             "interpreter's start and end": summary(samples.seconds("run", BARE)).median,
-            "imports": sum(inside.imports.values()) if name == ONE_DIR else 0.0,
+            "imports": sum(inside.imports.values()) if name == OURS else 0.0,
             "kernel: netlink": inside.kernel[name],
         }
         whole = summary(samples.seconds(command, name)).median
@@ -213,12 +211,12 @@ def breakdown(measured: Measured) -> dict[str, dict[str, float]]:
 
 def _breakdown(measured: Measured) -> str:
     parts = breakdown(measured)
-    whole = parts[ONE_DIR]["whole"]
+    whole = parts[OURS]["whole"]
     rows = [
         [part, f"{value * 1e3:.1f}", f"{value / whole:.0%}", f"{parts[FLOOR][part] * 1e3:.1f}"]
-        for part, value in parts[ONE_DIR].items()
+        for part, value in parts[OURS].items()
     ]
-    return _table(["ms", "ADD, one-dir", "share", "floor"], rows)
+    return _table(["ms", f"ADD, {OURS}", "share", "floor"], rows)
 
 
 def _imports(measured: Measured) -> str:

@@ -12,8 +12,7 @@ from bench.contenders import (
     FLOOR,
     GO,
     ON_DISK,
-    ONE_DIR,
-    ONE_FILE,
+    OURS,
     ROOT,
     Attachment,
     bare,
@@ -44,9 +43,8 @@ def measure_commands(samples: Samples, rounds: int, state: str) -> None:
     with Stage() as stage:
         (place,) = stage.add_card("eth1", vfs=1)
         attachments = {
-            ONE_DIR: ours(place),
+            OURS: ours(place),
             GO: go(place),
-            ONE_FILE: ours(place, ONE_FILE),
             DEBIAN: go(place, DEBIAN),
             ON_DISK: ours(place, state=state),
         }
@@ -84,7 +82,7 @@ def measure_throughput(samples: Samples, rounds: int) -> None:
     """Measure ADDs of several pods that are started at once; a sample is all of them together."""
     with Stage() as stage:
         places = stage.add_card("eth1", vfs=max(AT_ONCE), pods=max(AT_ONCE))
-        contenders = {ONE_DIR: [ours(p) for p in places], GO: [go(p) for p in places]}
+        contenders = {OURS: [ours(p) for p in places], GO: [go(p) for p in places]}
         for counted in _rounds(samples, rounds):
             for at_once in AT_ONCE:
                 for name, attachments in contenders.items():

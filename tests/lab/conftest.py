@@ -2,16 +2,15 @@
 """Fixtures of the lab: real PF and VF drivers, the frozen executables, and pods."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.lab import card
-from tests.lab.runtime import DIST, LAYOUTS, Cnitool
+from tests.lab.runtime import INSTALLED, Cnitool
 from tests.plugin import Plugin, run
 
-BUILT = os.path.join(os.path.dirname(__file__), "..", "..", "dist")
+BUILT = os.path.join(os.path.dirname(__file__), "..", "..", "dist", "sriov-cni.run")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,15 +21,15 @@ def _cards() -> None:
     in_guest = os.path.basename(driver) == "igb" and os.path.exists(vendor)
     if not in_guest or "QEMU" not in open(vendor, encoding="ascii").read():  # noqa: SIM115
         pytest.exit("tests/lab runs in the lab's guest: make test-lab", returncode=2)
-    shutil.copytree(BUILT, DIST)
+    run("sh", BUILT, INSTALLED)
     for pf in card.PFS:
         card.enable_vfs(pf, card.VFS)
 
 
 @pytest.fixture
 def sriov() -> Plugin:
-    """The executable of the one-dir bundle, which `make install` installs."""
-    return Plugin(f"{LAYOUTS['one-dir']}/sriov")
+    """The executable as it is installed on a node."""
+    return Plugin(f"{INSTALLED}/sriov")
 
 
 @pytest.fixture

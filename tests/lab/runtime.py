@@ -7,8 +7,8 @@ import subprocess
 
 from tests.plugin import Document
 
-DIST = "/run/dist"  # copied into the guest's memory: the way to this machine's files is a slow one
-LAYOUTS = {"one-dir": f"{DIST}/sriov-cni", "one-file": DIST}
+# Where the guest has the plugins: in its memory, and not on /run, which is mounted noexec.
+INSTALLED = "/opt/cni/bin"
 DEBIANS = "/usr/lib/cni"  # containernetworking-plugins, of which the newest version known is 1.0.0
 
 
@@ -29,7 +29,7 @@ class Cnitool:
         """Run a command on a network and wait for its end."""
         programs = f"{os.environ['SRIOV_CNI_CACHE']}/bin"
         environment = os.environ | {
-            "CNI_PATH": f"{LAYOUTS['one-dir']}:{programs}:{DEBIANS}",
+            "CNI_PATH": f"{INSTALLED}:{programs}:{DEBIANS}",
             "NETCONFPATH": self.directory,
             "CNI_IFNAME": ifname,
             "CNI_ARGS": args,

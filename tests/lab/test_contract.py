@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network that started it all, word for word, with both layouts of the frozen executable."""
+"""The network that started it all, word for word, with the installed executables."""
 
-import os
 from collections.abc import Callable
 
 import pytest
 
 from tests.lab import card
-from tests.lab.runtime import LAYOUTS
+from tests.lab.runtime import INSTALLED
 from tests.plugin import MYNET, MYNET_ARGS, Plugin, run, run_json
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_contracts_network_is_served(layout: str, pods: Callable[[str], str]) -> None:
-    sriov = Plugin(f"{LAYOUTS[layout]}/sriov")
+def test_the_contracts_network_is_served(sriov: Plugin, pods: Callable[[str], str]) -> None:
     pod = pods("pod")
     outcome = sriov("ADD", MYNET, netns=pod, args=MYNET_ARGS)
     assert outcome.document == {
@@ -42,23 +39,19 @@ def test_the_contracts_network_is_served(layout: str, pods: Callable[[str], str]
     assert sriov("DEL", MYNET, netns=pod, args=MYNET_ARGS).status == 0
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_fixipam_is_an_executable_of_its_own(layout: str) -> None:
-    fixipam = Plugin(f"{LAYOUTS[layout]}/fixipam")
+def test_fixipam_is_an_executable_of_its_own() -> None:
+    fixipam = Plugin(f"{INSTALLED}/fixipam")
     outcome = fixipam("ADD", MYNET, netns="/run/netns/any", args="IP=10.55.206.46")
     assert outcome.document["ip4"]["ip"] == "10.55.206.46/26"
     assert fixipam("DEL", MYNET).status == 0
 
 
-def test_the_installed_link_runs_the_bundle(tmp_path: os.PathLike[str]) -> None:
-    run("make", "--silent", "install", f"DESTDIR={tmp_path}")
-    for name in ("sriov", "fixipam"):
-        path = f"{tmp_path}/opt/cni/bin/{name}"
-        assert os.path.islink(path)
-        outcome = Plugin(path)("VERSION", {"cniVersion": "1.1.0"})
-        assert "0.1.0" in outcome.document["supportedVersions"]
-
-
-def test_the_guest_runs_what_was_frozen(sriov: Plugin) -> None:
-    with open(f"{LAYOUTS['one-dir']}/sriov", "rb") as file:
+def test_the_guest_runs_what_was_frozen() -> None:
+    with open(f"{INSTALLED}/sriov", "rb") as file:
         assert file.read(4) == b"\x7fELF"
+
+
+def test_the_guest_mounts_run_as_a_node_does() -> None:
+    """Debian's and Ubuntu's initramfs-tools do (init: mount -t tmpfs -o nodev,noexec,nosuid)."""
+    options = run("findmnt", "--noheadings", "--output", "OPTIONS", "/run").strip().split(",")
+    assert {"nodev", "noexec", "nosuid"} <= set(options)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.lab import card
-from tests.lab.runtime import LAYOUTS
 from tests.plugin import Document, Plugin, write_plugin
 
 pytestmark = pytest.mark.usefixtures("unchanged")
@@ -18,15 +17,13 @@ WRITTEN: Document = L2 | {"ipam": {"type": "written"}}
 
 
 @pytest.mark.parametrize("original", [{}, {"LD_LIBRARY_PATH": "/original/libraries"}])
-@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_delegate_runs_in_the_runtimes_environment(
-    tmp_path: Path, layout: str, original: dict[str, str]
+    sriov: Plugin, tmp_path: Path, original: dict[str, str]
 ) -> None:
     # A frozen executable runs with an LD_LIBRARY_PATH and variables of its own.
     path = write_plugin(tmp_path, "unset PWD OLDPWD; env >environment")
     settings = [f"{key}={value}" for key, value in original.items()]
-    sriov = Plugin(f"{LAYOUTS[layout]}/sriov").within("env", *settings)
-    assert sriov("STATUS", WRITTEN, path=path).status == 0
+    assert sriov.within("env", *settings)("STATUS", WRITTEN, path=path).status == 0
     lines = (tmp_path / "environment").read_text().splitlines()
     environment = dict(line.split("=", 1) for line in lines if not line.startswith("CNI_"))
     assert environment == {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"} | original

@@ -12,7 +12,7 @@ from glob import glob
 from types import TracebackType
 
 from tests.lab import card
-from tests.lab.runtime import DIST, LAYOUTS
+from tests.lab.runtime import INSTALLED
 from tests.namespaces.test_announcement import processes_of
 from tests.plugin import Document, Outcome, Plugin, Running, run, run_json, wait_for
 from tests.torture.points import FEWER_STOPS, Point, holding, recorded, recording, step
@@ -40,7 +40,7 @@ ALL_THERE_IS: Document = {
         "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.9"}],
     },
 }
-_EXECUTABLE = f"{LAYOUTS['one-dir']}/sriov"
+_EXECUTABLE = f"{INSTALLED}/sriov"
 _PATIENCE = 60.0  # seconds; others may keep the machine busy
 
 
@@ -100,7 +100,7 @@ class Victim:
             self._start(command, *FEWER_STOPS, *recording(looking=False))
             trace = wait_for(self._trace_of_the_ended, _PATIENCE)
             assert "+++ exited with 0 +++" in trace, trace[-1000:]
-            found += [point for point in recorded(command, trace, DIST) if point.changes]
+            found += [point for point in recorded(command, trace, INSTALLED) if point.changes]
             self._forget_traces()
         left = self.left()
         assert not left, left
