@@ -34,10 +34,7 @@ setup-bench: ## Install and fetch what the benchmark needs instead, the Go plugi
 .venv: .venv/.complete ## Create the virtual environment to build and test in
 
 .venv/.complete: pyproject.toml
-	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-	    echo "Python 3.11 or newer is needed, and $(PYTHON) is not; choose another: make PYTHON=..." >&2
-	    exit 1
-	fi
+	@tools/check-python '$(PYTHON)'
 	echo "== creating .venv from pyproject.toml (about 40 seconds)"
 	rm -rf .venv
 	time {
