@@ -6,6 +6,7 @@ PYTHON ?= python3
 LAB_KERNELS ?= bookworm bookworm-backports
 DESTDIR ?=
 BINDIR ?= /opt/cni/bin
+CACHE := $(or $(SRIOV_CNI_CACHE),$(HOME)/.cache/sriov-cni)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,13 +21,16 @@ export TIMEFORMAT := == took %0R seconds
 BUILT_FROM := $(shell find sriov_cni ipam -name '*.py') build.spec pyproject.toml tools/build tools/install
 INSTALLED := $(DESTDIR)$(BINDIR)
 
-.PHONY: help setup setup-bench .venv build install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host
+.PHONY: help setup setup-release setup-bench .venv build release install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
 
 setup: ## Install and fetch what tests, lab and demo need on Debian 12 (root); nothing if all is there
 	@PYTHON='$(PYTHON)' tests/lab/setup $(LAB_KERNELS)
+
+setup-release: ## Build the Python that `make release` needs instead (root; minutes, once)
+	@PYTHON='$(PYTHON)' tests/lab/setup --release
 
 setup-bench: ## Install and fetch what the benchmark needs instead, the Go plugins among it (root)
 	@PYTHON='$(PYTHON)' tests/lab/setup --bench
@@ -48,6 +52,13 @@ build: dist/.complete ## Build the executables for machines like this one: dist/
 dist/.complete: $(BUILT_FROM) | .venv/.complete
 	@echo "== building the executables with PyInstaller (10 to 40 seconds)"
 	time tools/build .venv/bin/python dist
+	touch $@
+
+release: release/.complete ## Build the executables for all machines with glibc 2.27 or newer: release/sriov-cni.run
+
+release/.complete: $(BUILT_FROM) tools/release-python | setup-release
+	@echo "== building the released executables with PyInstaller (10 to 40 seconds)"
+	time tools/build "$(CACHE)/release-python-$$(tools/release-python --key)/bin/python3" release
 	touch $@
 
 install: build ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR if given
@@ -75,7 +86,7 @@ test-hostile: setup .venv/.complete ## Feed everything read with hostile input, 
 	@echo "== hostile input"
 	time .venv/bin/python -m pytest tests/hostile
 
-test-namespaces: setup build ## Run the tests in network namespaces of this machine (root)
+test-namespaces: setup build release ## Run the tests in network namespaces of this machine (root)
 	@echo "== tests in network namespaces"
 	time .venv/bin/python -m pytest tests/namespaces
 
@@ -113,7 +124,7 @@ bench: setup-bench build .venv/.bench ## Measure against the Go plugins: docs/pe
 	time .venv/bin/python -m bench
 
 clean: ## Remove everything made in this directory
-	@rm -rf build dist .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf build dist release .venv *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 clean-host: ## Undo setup: its packages, its package source, its cache

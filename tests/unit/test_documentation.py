@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/configuration.md",
     "docs/coming-from-the-go-plugin.md",
     "docs/performance.md",
+    "docs/release.md",
     "CONTRIBUTING.md",
 )
 
