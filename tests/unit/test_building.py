@@ -32,7 +32,7 @@ def python(directory: Path, version: str) -> str:
 
 
 def checked(program: str) -> "subprocess.CompletedProcess[str]":
-    command = [TOOLS / "check-python", program]
+    command = [str(TOOLS / "check-python"), program]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -67,7 +67,7 @@ def built(directory: Path, version: str, add: str) -> "subprocess.CompletedProce
     program.write_text(f"#!/bin/sh\n[ $CNI_COMMAND = ADD ] || {{ {version}; exit; }}\n{add}\n")
     pyinstaller.write_text(PYINSTALLER.format(program=program))
     pyinstaller.chmod(0o755)
-    command = [TOOLS / "build", pyinstaller, "dist"]
+    command = [str(TOOLS / "build"), str(pyinstaller), "dist"]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
 
 
