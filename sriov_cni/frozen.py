@@ -133,6 +133,9 @@ class _Anything:
     def __or__(self, _: object) -> "_Anything":
         return self
 
+    def register(self, kind: type) -> type:  # array does so with its one class
+        return kind
+
     __ror__ = __or__
 
 
