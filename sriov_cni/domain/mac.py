@@ -70,21 +70,24 @@ def giving_back(
 
 
 def _set_administrative(host: Socket, admin: Administrator, mac: str, own: str | None) -> None:
-    """Make `mac` the administrative MAC; a PF that refuses NO_MAC gets the VF's `own` instead.
+    """Make `mac` the administrative MAC, if it is not; see `_choose`."""
+    now = patiently(vfs.attributes, host, *admin)
+    if now is not None and now.mac != mac:
+        _choose(host, admin, mac, own)
+
+
+def _choose(host: Socket, admin: Administrator, mac: str, own: str | None) -> None:
+    """Set the administrative MAC; a PF that refuses NO_MAC gets the VF's `own` instead.
 
     qede, bnx2x, be2net and octeontx2 take no MAC that is none (is_valid_ether_addr() in their
     ndo_set_vf_mac): they cannot go back to how it was before the first MAC was set.
     """
-    now = patiently(vfs.attributes, host, *admin)
-    if now is None or now.mac == mac:
-        return
     try:
         patiently(vfs.set_mac, host, *admin, mac)
     except KernelError as refusal:
         if mac != vfs.NO_MAC or own is None or refusal.errno != errno.EINVAL:
             raise
-        if now.mac != own:
-            patiently(vfs.set_mac, host, *admin, own)
+        patiently(vfs.set_mac, host, *admin, own)
 
 
 def _make_effective(
@@ -114,11 +117,11 @@ def _untie(host: Socket, admin: Administrator, link: Link, mac: str, administrat
         patiently(links.set_mac, host, link, mac)
     except KernelError:
         # left is the driver's own way: it takes the administrative MAC over when it goes down
-        patiently(vfs.set_mac, host, *admin, administrative)
+        _choose(host, admin, administrative, mac)
         patiently(links.set_up, host, link, True)
         patiently(links.set_up, host, link, False)
         now = links.get(host, link.ifindex)
         if now is None or now.mac != mac:
             raise
     else:
-        patiently(vfs.set_mac, host, *admin, administrative)
+        _choose(host, admin, administrative, mac)

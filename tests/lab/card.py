@@ -5,6 +5,7 @@ import os
 import time
 from typing import Any
 
+from tests.namespaces.node import SETTABLE_FLAGS, SETTINGS
 from tests.plugin import run, run_json
 
 PFS = tuple(f"eth{number}" for number in range(int(os.environ.get("LAB_PFS", "2"))))
@@ -91,6 +92,13 @@ def state() -> dict[str, object]:
                 "UP" in link["flags"],
                 sorted(link.get("altnames", [])),
                 link.get("parentdev"),
+            )
+            for link in links
+        },
+        "settings": {
+            link["ifname"]: (
+                sorted(set(link["flags"]) & SETTABLE_FLAGS),
+                [link.get(setting) for setting in SETTINGS],
             )
             for link in links
         },

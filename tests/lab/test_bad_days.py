@@ -4,12 +4,14 @@
 Every call works, or fails with a code and words; in the end the card is as before.
 """
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.lab import card
-from tests.plugin import Document, Outcome, Plugin, run, wait_for
+from tests.plugin import Document, Outcome, Plugin, run, run_json, wait_for
 
 VF = 2
 CONFIG: Document = {
@@ -293,3 +295,45 @@ def test_a_vf_that_came_home_as_devn_is_found_and_restored(
         assert outcome.document["interfaces"][0]["pciID"] == address
         assert "was lost by interface net1 of container dead without a DEL" in outcome.stderr
         assert_done(sriov("DEL", config, container="next", netns=pod))
+
+
+def process_in(pod: str, wanted: int = 0) -> "subprocess.Popen[bytes]":
+    """Start a process in a pod; with a certain number, if that is wanted."""
+    while True:
+        if wanted:
+            with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
+                file.write(str(wanted - 1))
+        process = subprocess.Popen(["ip", "netns", "exec", pod, "sleep", "600"])
+        if wanted in (0, process.pid):
+            break
+        process.kill()
+        process.wait()
+    wait_for(lambda: os.path.samefile(f"/proc/{process.pid}/ns/net", f"/run/netns/{pod}"))
+    return process
+
+
+@unchanged
+@pytest.mark.parametrize("reused", [False, True], ids=["gone", "another pod's"])
+def test_del_finds_the_vf_where_the_runtime_says_if_the_adds_path_leads_there_no_more(
+    sriov: Plugin, pods: Callable[[str], str], vf: str, reused: bool
+) -> None:
+    pod, _ = pods("pod"), pods("other")
+    run("ip", "-n", "other", "link", "add", "net1", "type", "dummy")
+    process = process_in("pod")
+    path = f"/proc/{process.pid}/ns/net"
+    assert sriov("ADD", CONFIG, netns=path).status == 0
+    process.kill()
+    process.wait()
+    others = process_in("other", process.pid) if reused else None
+    lost = sriov("DEL", CONFIG, netns=path)
+    assert lost.code == 11
+    assert "is in an unknown network namespace" in lost.said
+    assert [link["ifname"] for link in run_json("ip", "-j", "-n", "other", "link")] == [
+        "lo",
+        "net1",
+    ]
+    assert_done(sriov("DEL", CONFIG, netns=pod))
+    if others is not None:
+        others.kill()
+        others.wait()
+    assert run("ip", "-n", "other", "link", "show", "net1")

@@ -122,6 +122,58 @@ def test_a_version_that_only_the_ipam_plugin_does_not_know_is_its_error(
     assert node.state() == before
 
 
+@pytest.mark.parametrize(
+    ("ipam", "version", "args", "code"),
+    [
+        (POOL, "1.1.0", "", 1),  # Debian's host-local knows versions up to 1.0.0
+        (POOL, "1.0.0", "VF=0", 999),  # and no key of CNI_ARGS but its own
+        ({"type": "not-there"}, "1.0.0", "", 7),
+        ({"type": "written"}, "1.0.0", "", 106),
+    ],
+    ids=["version", "CNI_ARGS", "not installed", "broken"],
+)
+def test_a_plugin_that_granted_nothing_keeps_no_del_failing(
+    node: Node, pod: str, tmp_path: Path, ipam: Document, version: str, args: str, code: int
+) -> None:
+    before = node.state()
+    path = f"{DEBIANS}:{write_plugin(tmp_path, 'exit 1')}"
+    config = L2 | {"cniVersion": version, "ipam": ipam}
+    added = node.sriov("ADD", config, netns=pod, args=args, path=path)
+    assert added.code == code, added
+    assert node.state() == before
+    for _ in range(2):
+        deleted = node.sriov("DEL", config, netns=pod, args=args, path=path)
+        assert (deleted.status, deleted.document) == (0, {})
+        assert "warning" in deleted.stderr
+        assert node.state() == before
+
+
+@pytest.mark.parametrize("granted", [False, True])
+def test_an_add_killed_before_its_plugin_granted_anything_can_be_deleted(
+    node: Node, pod: str, tmp_path: Path, granted: bool
+) -> None:
+    """Whether it did is in the record: what may be leased still is an error, until it is not."""
+    before = node.state()
+    answer = f"[ $CNI_COMMAND != ADD ] || {{ echo '{json.dumps(ANSWER)}'; exit; }}"
+    path = write_plugin(tmp_path, f"{answer if granted else 'exec sleep 60'}\nexit 1")
+    running = node.sriov.start("ADD", WRITTEN, netns=pod, path=path)
+    wait_for((tmp_path / "calls").exists)
+    if granted:
+        assert running.outcome().status == 0
+    else:
+        running.process.kill()
+        running.process.wait()
+    write_plugin(tmp_path, "exit 1")
+    deleted = node.sriov("DEL", WRITTEN, netns=pod, path=path)
+    assert deleted.code == (106 if granted else 0), deleted
+    assert node.state()["links"] == before["links"]
+    if granted:
+        assert node.state()["records"] == ["returned,pod,net1"]
+        write_plugin(tmp_path, "")
+        assert node.sriov("DEL", WRITTEN, netns=pod, path=path).status == 0
+    assert node.state() == before
+
+
 ROUTES = [{"dst": "0.0.0.0/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.9"}, {"dst": "::/0"}]
 FAMILIES: Document = {
     "ip4": {"ip": "10.1.0.5/24", "gateway": "10.1.0.1", "routes": ROUTES[:2]},

@@ -37,7 +37,8 @@ PYTHONS = """
     _collections _ctypes _functools _imp _json _operator _socket _stat _struct
     errno fcntl gc genericpath os os.path posixpath stat
     json json.decoder json.encoder json.scanner struct
-"""
+    array
+"""  # array only where the kernel names no parent of a device, as of these that stand in for VFs
 SUBSTITUTES = """
     _collections_abc collections collections.abc contextlib ctypes functools logging pprint re
     socket threading traceback types typing weakref

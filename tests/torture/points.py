@@ -9,7 +9,6 @@ import re
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from errno import errorcode
 from typing import NamedTuple
 
 _CHANGING = """
@@ -108,7 +107,7 @@ def failing(point: Point, error: int, times: int = 1, every: int = 2) -> list[st
 
     More than once: then every second call of it from there on, or `every` so many.
     """
-    inject = _inject(point, f"error={errorcode[error]}")
+    inject = _inject(point, f"error={error}")
     if times > 1:
         inject += f"..{point.nth + every * (times - 1)}+{every}"
     return ["-y", "-e", f"trace={point.syscall}", "-e", inject]
