@@ -230,8 +230,11 @@ def _is(link: Link, pod: Socket, record: Record) -> bool:
 
 
 def find_on_host(host: Socket, address: str) -> Link | None:
-    """Return the network device of a VF on the host, None if it is in a pod or has none."""
-    for name in sysfs.netdev_names(address):
+    """Return a function's own network device on the host, None if it is in a pod or has none."""
+    names = sysfs.netdev_names(address)
+    if len(names) > 1:  # a PF in switchdev mode
+        names = sysfs.uplink_names(address)
+    for name in names:
         link = links.find(host, name)
         if link is not None and link.parent in ("", address):
             return link
