@@ -2,6 +2,7 @@
 """Names in the way: of the VF, on the host and in the pod. It works, or changes nothing."""
 
 import os
+import sys
 
 import pytest
 
@@ -102,3 +103,24 @@ def test_an_interface_name_taken_in_the_pod_is_refused(
     outcome = node.sriov("ADD", L2, netns=pod)
     assert (outcome.code, outcome.document["msg"]) == (102, "interface net1 exists in the pod")
     assert node.state() == before
+
+
+# What udev does when it comes across a device that came home, between two requests of a DEL.
+GIVEN_MEANWHILE = """
+from sriov_cni.domain import restoration
+from sriov_cni.kernel import links
+from sriov_cni.kernel.netlink import Socket
+
+host = Socket()
+link = links.find(host, "eth1v0")
+for name in ("storage", "enp1s0v0"):
+    links.add_alternative_name(host, link, name)
+restoration._give_alternative_name(host, link, "storage")
+restoration._give_name(host, link, "enp1s0v0")
+"""
+
+
+def test_a_name_that_the_device_has_already_as_an_alternative_one_is_no_error(node: Node) -> None:
+    node.run(sys.executable, "-c", GIVEN_MEANWHILE)
+    (link,) = node.ip("link", "show", "enp1s0v0")
+    assert (link["ifname"], link["altnames"]) == ("enp1s0v0", ["storage"])

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from sriov_cni.kernel import vfs
+from sriov_cni.domain import vf
+from sriov_cni.domain.function import Administrator
+from sriov_cni.kernel import patience, vfs
 from sriov_cni.kernel.messages import LinkMessage
 from sriov_cni.kernel.netlink import KernelError, Socket
 
@@ -81,3 +83,11 @@ def test_a_list_that_is_longer_than_its_length_can_say_is_read_whole(
     assert len(listed) > 0xFFFF
     for number in (0, 33, 221, 222, count - 1):
         assert vlan_of(listed, number) == number
+
+
+def test_a_vf_that_stays_left_out_is_an_error_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 0.05)
+    with pytest.raises(KernelError, match="looking for VF 2"):
+        vf.attributes(Answering(entry(0) + entry(1)), Administrator("eth1", 2))
