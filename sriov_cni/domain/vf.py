@@ -257,17 +257,22 @@ def bring_home(host: Socket, record: Record, netns_given: str) -> Link | None:
         with suppress(netns.NotANamespaceError), netns.pod_at(path) as pod:
             link = find_in_pod(record, pod.socket)
             if link is not None:
-                _move_home(host, pod, link, device.name)
+                _move_home(host, pod, link, device)
                 break
     return _arrived(host, record.function)
 
 
-def _move_home(host: Socket, pod: Pod, link: Link, name: str) -> None:
-    """Move a device to the host, under another name where another device has taken its own."""
-    _leave_taken_names(pod.socket, link, host, name)
+def _move_home(host: Socket, pod: Pod, link: Link, before: Device) -> None:
+    """Move a device to the host, under another name where another device has taken its own.
+
+    Alternative names that it was given in the pod stay there: see links.remove_alternative_name().
+    """
+    for name in set(link.alternative_names) - set(before.alternative_names):
+        links.remove_alternative_name(pod.socket, link, name)
+    _leave_taken_names(pod.socket, link, host, before.name)
     move = partial(patiently, partial(links.move, up=False), pod.socket, link, netns.host())
     try:
-        move(name)
+        move(before.name)
     except KernelError as refusal:
         if refusal.errno != errno.EEXIST:
             raise

@@ -181,8 +181,16 @@ def add_alternative_name(sock: Socket, link: Link, name: str) -> None:
 
 
 def remove_alternative_name(sock: Socket, link: Link, name: str) -> None:
-    """Take one of its alternative names from a device."""
-    _alternative_name(sock, _RTM_DELLINKPROP, 0, link, name, "removing")
+    """Take one of its alternative names from a device; no error if it cannot be found by that name.
+
+    Before Linux 6.6 such names do not go with a device to another namespace: it lists them, but is
+    found by them only where they were given ("net: move altnames together with the netdevice").
+    """
+    try:
+        _alternative_name(sock, _RTM_DELLINKPROP, 0, link, name, "removing")
+    except KernelError as refusal:
+        if refusal.errno != errno.ENOENT:
+            raise
 
 
 def _alternative_name(
