@@ -2,8 +2,10 @@
 # `make` alone lists the targets.
 
 PYTHON ?= python3
-# Debian suites whose kernels the lab runs: bookworm (Linux 6.1), bookworm-backports (6.12).
+# Debian suites whose kernels the lab runs: bookworm (Linux 6.1), bookworm-backports (6.12); and bullseye
+# (5.10), with which only the tests run that are marked for it.
 LAB_KERNELS ?= bookworm bookworm-backports
+LAB_OLD_KERNEL ?= bullseye
 DESTDIR ?=
 BINDIR ?= /opt/cni/bin
 CACHE := $(or $(SRIOV_CNI_CACHE),$(HOME)/.cache/sriov-cni)
@@ -27,7 +29,7 @@ help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
 
 setup: ## Install and fetch what tests, lab and demo need on Debian 12 (root); nothing if all is there
-	@PYTHON='$(PYTHON)' tests/lab/setup $(LAB_KERNELS)
+	@PYTHON='$(PYTHON)' tests/lab/setup $(LAB_KERNELS) $(LAB_OLD_KERNEL)
 
 setup-release: ## Build the Python that `make release` needs instead (root; minutes, once)
 	@PYTHON='$(PYTHON)' tests/lab/setup --release
@@ -94,10 +96,14 @@ test-torture: setup .venv/.complete ## Kill ADD, DEL and GC at, and fail, one sy
 	@echo "== nothing is lost: killed and failing system calls (70 to 150 seconds)"
 	time .venv/bin/python -m pytest tests/torture
 
-test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS
+test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS and LAB_OLD_KERNEL
 	@for kernel in $(LAB_KERNELS); do
 	    echo "== tests in the lab, kernel of $$kernel (the guest boots in about 5 seconds)"
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider tests/lab
+	done
+	for kernel in $(LAB_OLD_KERNEL); do
+	    echo "== tests of what depends on a kernel's age, kernel of $$kernel"
+	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider -m old_kernel tests/lab
 	done
 
 torture: setup build ## The same at every system call, long races, 10 minutes of the fuzzer (root; 45 minutes)

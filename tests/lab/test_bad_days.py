@@ -62,6 +62,7 @@ def assert_done(outcome: Outcome) -> None:
 
 
 @unchanged
+@pytest.mark.old_kernel
 @pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
 def test_del_after_the_namespace_is_gone(
     sriov: Plugin, pods: Callable[[str], str], vf: str, later: bool
@@ -75,6 +76,7 @@ def test_del_after_the_namespace_is_gone(
 
 
 @unchanged
+@pytest.mark.old_kernel
 def test_del_before_the_add_without_a_namespace_and_twice(
     sriov: Plugin, pods: Callable[[str], str], vf: str
 ) -> None:
@@ -313,6 +315,7 @@ def process_in(pod: str, wanted: int = 0) -> "subprocess.Popen[bytes]":
 
 
 @unchanged
+@pytest.mark.old_kernel
 @pytest.mark.parametrize("reused", [False, True], ids=["gone", "another pod's"])
 def test_del_finds_the_vf_where_the_runtime_says_if_the_adds_path_leads_there_no_more(
     sriov: Plugin, pods: Callable[[str], str], vf: str, reused: bool

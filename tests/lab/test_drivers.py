@@ -25,7 +25,7 @@ from tests.lab.runtime import INSTALLED
 from tests.plugin import Document, Outcome, Plugin, run, run_json
 from tests.torture.points import Point, Request, failing, recorded
 
-pytestmark = pytest.mark.usefixtures("unchanged")
+pytestmark = [pytest.mark.usefixtures("unchanged"), pytest.mark.old_kernel]
 
 VF = 3
 MAC = "66:d8:02:77:d1:01"

@@ -43,6 +43,7 @@ def seen_by(pod: str) -> dict[str, object]:
     return kept
 
 
+@pytest.mark.old_kernel
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("ends", ["DEL", "dies"])
 def test_the_next_pod_gets_a_clean_vf(sriov: Plugin, pods: Callable[[str], str], ends: str) -> None:

@@ -33,6 +33,7 @@ def attach_in_turn(sriov: Plugin, pf: str, pod: str, macs: Iterable[str]) -> lis
     return seen
 
 
+@pytest.mark.old_kernel
 def test_twenty_rounds_with_one_mac_and_twenty_with_changing_ones(
     sriov: Plugin, pods: Callable[[str], str]
 ) -> None:
@@ -49,6 +50,7 @@ def test_twenty_rounds_with_one_mac_and_twenty_with_changing_ones(
             assert seen.result() == [(mac,) * 4 for mac in macs], pf
 
 
+@pytest.mark.old_kernel
 def test_the_mac_outlives_the_interface_going_down_and_up(
     sriov: Plugin, pods: Callable[[str], str]
 ) -> None:
