@@ -99,7 +99,7 @@ test-torture: setup .venv/.complete ## Kill ADD, DEL and GC at, and fail, one sy
 test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS and LAB_OLD_KERNEL
 	@for kernel in $(LAB_KERNELS); do
 	    echo "== tests in the lab, kernel of $$kernel (the guest boots in about 5 seconds)"
-	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider tests/lab
+	    time tests/lab/boot -k $$kernel -t 1800 .venv/bin/python -m pytest -p no:cacheprovider tests/lab
 	done
 	for kernel in $(LAB_OLD_KERNEL); do
 	    echo "== tests of what depends on a kernel's age, kernel of $$kernel"
