@@ -28,12 +28,13 @@ def delete(call: Call) -> None:
 def delete_recorded(registry: Registry, attachment: Attachment, call: Call) -> bool:
     """Undo a recorded attachment; return whether there was a record. Raises CniError."""
     try:
-        record = registry.find(attachment) or _adopted(registry, attachment, call)
+        record = registry.find(attachment)
     except UnreadableError as error:
         if error.newer:
             raise
         registry.set_aside(error)
         return False
+    record = record or _adopted(registry, attachment, call)
     if record is None:
         registry.discard_unfinished(lambda unfinished: unfinished[:2] == attachment[:2])
         return False

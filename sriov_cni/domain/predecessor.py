@@ -132,7 +132,7 @@ def _is_untouched(registry: Registry, cached: _Cached, lives: bool) -> bool:
     if pf_address is None or sysfs.vf_index(pf_address, function.address) != function.vf:
         return False  # other cards, or other VFs
     booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return registry.holder(function.address) is None and (lives or cached.modified >= booted)
+    return not registry.is_claimed(function.address) and (lives or cached.modified >= booted)
 
 
 def _last_holder(registry: Registry, address: str) -> _Cached | None:

@@ -105,6 +105,13 @@ class Registry:
                     return record
         return None
 
+    def is_claimed(self, address: str) -> bool:
+        """Tell whether a record claims a VF in this boot, also one that cannot be read."""
+        try:
+            return self.holder(address) is not None
+        except UnreadableError:
+            return True
+
     def attachments_of(self, network: str) -> list[Attachment]:
         """Return the attachments that have a record in a network, also one that cannot be read.
 

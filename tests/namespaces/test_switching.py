@@ -100,10 +100,15 @@ def test_del_leaves_a_vf_that_went_to_another_pod_of_the_go_plugin(
     assert node.state()["records"] == []
 
 
-def test_del_leaves_a_vf_that_is_a_pod_of_ours_now(node: Node, before: dict[str, object]) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_del_leaves_a_vf_that_is_a_pod_of_ours_now(
+    node: Node, before: dict[str, object], damaged: bool
+) -> None:
     node.take_from_pod("pod", "net1", "eth1v0")
     next_pod = node.add_pod("next")
     assert node.sriov("ADD", L2, container="next", netns=next_pod).status == 0
+    if damaged:
+        node.write("/var/lib/cni/sriov/0000:01:10.0,next,net1", "{")
     taken = node.ip("-n", "next", "link")
     assert node.sriov("DEL", CONFIG, netns="/run/netns/pod").status == 0
     assert node.ip("-n", "next", "link") == taken
