@@ -25,6 +25,7 @@ def check(call: Call) -> None:
     if record is None:
         differences = ["there is no record of it: it was never added, or was deleted"]
     else:
+        record = record._replace(attachment=call.attachment)  # the ADD's path may lead elsewhere
         differences = _differences(wanted, previous, record)
     if differences:
         raise CniError(

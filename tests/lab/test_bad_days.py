@@ -324,10 +324,13 @@ def test_del_finds_the_vf_where_the_runtime_says_if_the_adds_path_leads_there_no
     run("ip", "-n", "other", "link", "add", "net1", "type", "dummy")
     process = process_in("pod")
     path = f"/proc/{process.pid}/ns/net"
-    assert sriov("ADD", CONFIG, netns=path).status == 0
+    added = sriov("ADD", CONFIG, netns=path)
+    assert added.status == 0
     process.kill()
     process.wait()
     others = process_in("other", process.pid) if reused else None
+    checked = CONFIG | {"prevResult": added.document}
+    assert sriov("CHECK", checked, netns=pod).status == 0
     lost = sriov("DEL", CONFIG, netns=path)
     assert lost.code == 11
     assert "is in an unknown network namespace" in lost.said
