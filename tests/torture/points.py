@@ -39,6 +39,7 @@ _REQUESTS = {
     "0x6c": "RTM_NEWLINKPROP",
     "0x6d": "RTM_DELLINKPROP",
 }
+_LOOK = "RTM_GETADDR"
 _NLMSG_ERROR, _NLM_F_CAPPED = 2, 0x100
 # Only system calls that are traced stop the process, its children's, too; a file for each process.
 FEWER_STOPS = ("--seccomp-bpf", "-ff")
@@ -168,7 +169,22 @@ def recorded(command: str, trace: str, source: str) -> list[Point]:
         points.append(
             Point(command, syscall, nth, step(line), _changes(syscall, arguments), request)
         )
-    return points
+    return list(_without_repeated_looks(points))
+
+
+def _without_repeated_looks(points: Iterable[Point]) -> Iterator[Point]:
+    """Yield the points without those of a look that is made until it tells something.
+
+    ADD looks for duplicate addresses for a few milliseconds: how often is others each time.
+    """
+    asked = ""
+    repeating = False
+    for point in points:
+        if point.syscall == "sendto":
+            repeating = asked == point.step == _LOOK
+            asked = point.step
+        if not (repeating and point.syscall in ("sendto", "recvfrom")):
+            yield point
 
 
 def step(line: str) -> str:
