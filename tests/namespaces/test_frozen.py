@@ -28,12 +28,13 @@ echo '{{"cniVersion": "1.1.0", "ips": [{{"address": "10.1.0.5/24"}}]}}'
 def node() -> Iterator[Node]:
     """A node that executes nothing from /run and /tmp, with the plugins installed."""
     with Node() as node:
+        node.run("mkdir", "-p", PLUGINS)
+        node.run("mount", "-t", "tmpfs", "tmpfs", PLUGINS)
+        node.run("sh", str(BUILT), PLUGINS)  # first: this checkout may be on /tmp
         for directory in ("/run", "/tmp"):
             node.run("mount", "-t", "tmpfs", "-o", "nodev,noexec,nosuid", "tmpfs", directory)
-        node.run("mkdir", "-p", "/run/netns", PLUGINS)
-        node.run("mount", "-t", "tmpfs", "tmpfs", PLUGINS)
+        node.run("mkdir", "-p", "/run/netns")
         node.add_pf("eth1", vfs=3)
-        node.run("sh", str(BUILT), PLUGINS)
         yield node
 
 
