@@ -20,6 +20,17 @@ _DEVICE: Document = {
     "up": True,
     "parent": "",
 }
+_SETTINGS: Document = {
+    "flags": 0x1080,
+    "broadcast": "ff:ff:ff:ff:ff:ff",
+    "queue_length": 1000,
+    "link_mode": 0,
+    "alias": "storage",
+    "group": 0,
+    "gso_max_size": 65536,
+    "gso_max_segs": 65535,
+    "gro_max_size": 65536,
+}
 _ATTRIBUTES: Document = {
     "mac": "00:00:00:00:00:00",
     "vlan": 0,
@@ -53,6 +64,10 @@ RECORDS: dict[str, Document] = {
     | {"attachment": {"container_id": "pod", "ifname": "net2", "netns": "/run/netns/pod"}}
     | {"before": {"device": _DEVICE, "attributes": _ATTRIBUTES}},
     ".new-0000:01:10.0,pod,net1": RECORD,
+    "unrestored,0000:01:10.0": RECORD | {"refused": ["setting the MTU: Invalid argument"]},
+    "0000:01:10.0,pod,net3": RECORD
+    | {"attachment": {"container_id": "pod", "ifname": "net3", "netns": "/run/netns/pod"}}
+    | {"before": {"device": _DEVICE | {"settings": _SETTINGS}, "granted": False}},
 }
 
 
