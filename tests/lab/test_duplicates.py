@@ -12,7 +12,7 @@ from tests.plugin import Plugin, wait_for
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 
-def test_check_tells_that_another_station_has_the_address(
+def test_check_tells_that_another_station_has_the_address_or_add_if_it_can(
     sriov: Plugin, pods: Callable[[str], str]
 ) -> None:
     owner = {"container": "owner", "netns": pods("owner"), "args": "IP=10.7.0.1,fd00:7::1"}
@@ -22,13 +22,15 @@ def test_check_tells_that_another_station_has_the_address(
     late = {"container": "late", "netns": pods("late"), "args": "IP=10.7.0.2,fd00:7::1"}
     config = network("eth0")
     added = sriov("ADD", config, **late)
-    assert added.status == 0, added.said  # a VF has no carrier for seconds: nobody can tell yet
-    card.wait_for_carrier("late", patience=20)
-    wait_for(lambda: "dadfailed" in str(card.pod_link("late")))
-    outcome = sriov("CHECK", config | {"prevResult": added.document}, **late)
-    assert outcome.code == 105
-    assert "address fd00:7::1/64 is unusable, another station has it" in outcome.said
-    assert "10.7.0.2" not in outcome.said
+    if added.status:  # a VF mostly has no carrier for seconds; on a busy machine it may be sooner
+        assert (added.code, "fd00:7::1/64 is taken: another station" in added.said) == (11, True)
+    else:
+        card.wait_for_carrier("late", patience=20)
+        wait_for(lambda: "dadfailed" in str(card.pod_link("late")))
+        outcome = sriov("CHECK", config | {"prevResult": added.document}, **late)
+        assert outcome.code == 105
+        assert "address fd00:7::1/64 is unusable, another station has it" in outcome.said
+        assert "10.7.0.2" not in outcome.said
     for container, pf in (("owner", "eth1"), ("late", "eth0")):
         assert sriov("DEL", network(pf), container=container).status == 0
 
