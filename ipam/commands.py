@@ -2,40 +2,62 @@
 """fixipam's commands (specification, section 4, "Plugin Delegation")."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from ipam import configuration
 from ipam.configuration import Configuration, Range
 from ipam.leases import Leases
 from sriov_cni.cni import errors
 from sriov_cni.cni.addresses import IPAddress, IPNetwork, parse_address
-from sriov_cni.cni.call import Attachment, Call
+from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.owner import Owner
 from sriov_cni.cni.result import Ip, Result, previous_result
 
 Granted = tuple[Range, IPAddress]
 
 
-def validate(call: Call) -> None:
-    """Raise CniError for a configuration or a request that ADD would refuse whatever is leased."""
+class Plan(NamedTuple):
+    """A network's configuration, and the addresses that an ADD asks for."""
+
+    config: Configuration
+    wanted: tuple[Granted, ...]
+
+
+def plan(call: Call) -> Plan:
+    """Return what an ADD asks for.
+
+    Raises CniError for a configuration or a request that is refused whatever is leased.
+    """
     config = configuration.parse(call)
-    _refuse_empty(configuration.requested(call, config), config)
+    wanted = configuration.requested(call, config)
+    if not wanted and not any(range_.first for group in config.ranges for range_ in group):
+        raise CniError(
+            errors.ADDRESS_REFUSED,
+            "no address asked for",
+            "ask for one (runtimeConfig.ips, args.cni.ips or IP= in CNI_ARGS), or open a pool with "
+            "rangeStart and rangeEnd",
+        )
+    return Plan(config, wanted)
 
 
 def add(call: Call) -> Result:
     """Lease the addresses asked for, and a free one of each pool not asked."""
-    config = configuration.parse(call)
-    wanted = configuration.requested(call, config)
-    _refuse_empty(wanted, config)
+    return grant(call, plan(call))
+
+
+def grant(call: Call, planned: Plan) -> Result:
+    """Do what `plan` has found an ADD to ask for."""
+    config, wanted = planned
     leases = Leases(config.data_directory, call.network, create=True)
-    owner = call.attachment._replace(netns="")
     with leases.locked():
-        holders = leases.holders()
+        owners = leases.owners()
         for _, address in wanted:
-            _refuse_taken(address, holders.get(str(address)), owner, call.network)
-        granted = _with_pools(config, wanted, leases, holders, owner)
+            _refuse_taken(address, owners.get(str(address)), call)
+        granted = _with_pools(config, wanted, leases, owners, call.owner)
         for _, address in granted:
-            if str(address) not in holders:
-                leases.grant(str(address), owner)
+            if str(address) not in owners:
+                leases.grant(str(address), call.owner)
     return Result(
         ips=tuple(
             Ip(IPNetwork(f"{address}/{range_.subnet.prefixlen}"), range_.gateway)
@@ -49,7 +71,7 @@ def add(call: Call) -> Result:
 def delete(call: Call) -> None:
     """Release all the attachment's leases in this network; having none is no error."""
     leases = Leases.existing(configuration.data_directory(call), call.network)
-    _release(leases, lambda holder: holder == call.attachment._replace(netns=""))
+    _release(leases, lambda owner: owner == call.owner)
 
 
 def check(call: Call) -> None:
@@ -57,22 +79,21 @@ def check(call: Call) -> None:
     config = configuration.parse(call)
     previous = previous_result(call.config)
     if previous is None:
-        raise call.fields.fault("prevResult", "the result of the ADD to check")
+        raise call.fields.error_for("prevResult", "the result of the ADD to check")
     leases = Leases.existing(config.data_directory, call.network)
-    holders = leases.holders() if leases is not None else {}
-    owner = call.attachment._replace(netns="")
+    owners = leases.owners() if leases is not None else {}
     ranges = [range_ for group in config.ranges for range_ in group]
     missing = [
         str(ip.address.ip)
         for ip in previous.ips
         if any(ip.address.ip in range_.subnet for range_ in ranges)
-        and holders.get(str(ip.address.ip)) != owner
+        and owners.get(str(ip.address.ip)) != call.owner
     ]
-    if missing or owner not in holders.values():
+    if missing or call.owner not in owners.values():
         raise CniError(
             errors.NOT_AS_ADDED,
-            f"container {owner.container_id} lacks leases",
-            f"not leased to its {owner.ifname}: {', '.join(missing) or 'any address'}",
+            f"container {call.owner.container_id} lacks leases",
+            f"not leased to its {call.owner.ifname}: {', '.join(missing) or 'any address'}",
         )
 
 
@@ -80,7 +101,7 @@ def collect(call: Call) -> None:
     """GC: release the leases of every attachment not on the runtime's list."""
     valid = call.valid_attachments()
     leases = Leases.existing(configuration.data_directory(call), call.network)
-    _release(leases, lambda holder: (holder.container_id, holder.ifname) not in valid)
+    _release(leases, lambda owner: owner not in valid)
 
 
 def status(call: Call) -> None:
@@ -95,25 +116,12 @@ def status(call: Call) -> None:
         raise CniError(errors.NOT_AVAILABLE, error.msg, error.details) from None
 
 
-def _refuse_empty(wanted: Sequence[Granted], config: Configuration) -> None:
-    if not wanted and not any(range_.first for group in config.ranges for range_ in group):
-        raise CniError(
-            errors.ADDRESS_REFUSED,
-            "no address asked for",
-            "ask for one (runtimeConfig.ips, args.cni.ips or IP= in CNI_ARGS), or open a pool with "
-            "rangeStart and rangeEnd",
-        )
-
-
-def _refuse_taken(
-    address: IPAddress, holder: Attachment | None, owner: Attachment, network: str
-) -> None:
-    if holder is not None and holder != owner:
+def _refuse_taken(address: IPAddress, owner: Owner | None, call: Call) -> None:
+    if owner not in (None, call.owner):
         raise CniError(
             errors.TRY_AGAIN_LATER,
             f"address {address} is taken",
-            f"in network {network} it is leased to interface {holder.ifname} of container "
-            f"{holder.container_id} until its DEL",
+            f"in network {call.network} it is leased to {owner} until its DEL",
         )
 
 
@@ -121,20 +129,20 @@ def _with_pools(
     config: Configuration,
     wanted: Sequence[Granted],
     leases: Leases,
-    holders: Mapping[str, Attachment],
-    owner: Attachment,
+    owners: Mapping[str, Owner],
+    owner: Owner,
 ) -> list[Granted]:
     """Return `wanted` and an address from every set of ranges with a pool that was not asked.
 
-    An address the owner holds from an earlier ADD is granted again rather than another one.
+    An address the owner has from an earlier ADD is granted again rather than another one.
     """
     granted = list(wanted)
     for group in config.ranges:
         if any(range_ in group for range_, _ in wanted) or not any(r.first for r in group):
             continue
-        own = (address for address, holder in holders.items() if holder == owner)
+        own = (address for address, other in owners.items() if other == owner)
         held = [found for found in _in_pools(group, own) if found not in granted]
-        taken = {*holders, *(str(address) for _, address in granted)}
+        taken = {*owners, *(str(address) for _, address in granted)}
         found = held[0] if held else _next_free(group, taken, leases.released())
         if found is None:
             raise _exhausted(group)
@@ -186,10 +194,10 @@ def _exhausted(group: Iterable[Range]) -> CniError:
     return CniError(errors.TRY_AGAIN_LATER, "no free address", f"all of {pools} are leased")
 
 
-def _release(leases: Leases | None, unwanted: Callable[[Attachment], bool]) -> None:
+def _release(leases: Leases | None, unwanted: Callable[[Owner], bool]) -> None:
     if leases is None:
         return
     with leases.locked():
-        for address, holder in leases.holders().items():
-            if unwanted(holder):
-                leases.release(address, holder)
+        for address, owner in leases.owners().items():
+            if unwanted(owner):
+                leases.release(address, owner)

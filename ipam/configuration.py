@@ -21,7 +21,7 @@ class Range(NamedTuple):
     first: IPAddress | None
     last: IPAddress | None
 
-    def fault(self, address: IPAddress) -> str | None:
+    def why_not(self, address: IPAddress) -> str | None:
         """Say why an address cannot be granted from this range, or None if it can."""
         if address not in self.subnet:
             return f"it is not in {self.subnet}"
@@ -50,7 +50,7 @@ def parse(call: Call) -> Configuration:
     ranges = tuple(tuple(map(_range, group)) for group in _range_groups(ipam))
     routes = parse_routes(ipam)
     if any(r.gateway is not None and r.gateway.version != r.destination.version for r in routes):
-        raise ipam.fault("routes", "routes with dst and gw of one IP version")
+        raise ipam.error_for("routes", "routes with dst and gw of one IP version")
     return Configuration(ranges, routes, parse_dns(ipam), data_directory(call))
 
 
@@ -74,7 +74,7 @@ def requested(call: Call, config: Configuration) -> tuple[tuple[Range, IPAddress
 def _ipam(call: Call) -> Fields:
     ipam = call.fields.object("ipam")
     if ipam is None:
-        raise call.fields.fault("ipam", 'an object like {"type": "fixipam", "subnet": ...}')
+        raise call.fields.error_for("ipam", 'an object like {"type": "fixipam", "subnet": ...}')
     return ipam
 
 
@@ -87,14 +87,14 @@ def _range_groups(ipam: Fields) -> list[tuple[Fields, ...]]:
     if listed is None:
         return [(ipam,)]
     if ipam.values.get("subnet") is not None:
-        raise ipam.fault("subnet", "absent where ranges is given")
+        raise ipam.error_for("subnet", "absent where ranges is given")
     if not isinstance(listed, list) or not listed:
-        raise ipam.fault("ranges", "a list of objects like {subnet, gateway}")
+        raise ipam.error_for("ranges", "a list of objects like {subnet, gateway}")
     groups = []
     for place, item in enumerate(listed):
         group = item if isinstance(item, list) else [item]
         if not group or not all(isinstance(part, dict) for part in group):
-            raise ipam.fault("ranges", "a list of objects like {subnet, gateway}")
+            raise ipam.error_for("ranges", "a list of objects like {subnet, gateway}")
         groups.append(
             tuple(Fields(part, f"{ipam.where}ranges[{place}].", ipam.code) for part in group)
         )
@@ -109,9 +109,9 @@ def _range(fields: Fields) -> Range:
         lowest, highest = _usable(subnet)
         first, last = first or lowest, last or highest
         if not lowest <= last <= highest:
-            raise fields.fault("rangeEnd", f"an address from {lowest} to {highest}")
+            raise fields.error_for("rangeEnd", f"an address from {lowest} to {highest}")
         if not lowest <= first <= last:
-            raise fields.fault("rangeStart", f"an address from {lowest} to {last}")
+            raise fields.error_for("rangeStart", f"an address from {lowest} to {last}")
     return Range(subnet, gateway, first, last)
 
 
@@ -119,9 +119,9 @@ def _parse_subnet(fields: Fields) -> IPNetwork:
     try:
         subnet = parse_network(fields.text("subnet") or "")
     except ValueError:
-        raise fields.fault("subnet", "a network like 10.55.206.0/26") from None
+        raise fields.error_for("subnet", "a network like 10.55.206.0/26") from None
     if subnet.ip != subnet.network:
-        raise fields.fault("subnet", f"a network's own address, {subnet.cidr}")
+        raise fields.error_for("subnet", f"a network's own address, {subnet.cidr}")
     return subnet
 
 
@@ -134,7 +134,7 @@ def _address(fields: Fields, key: str, subnet: IPNetwork) -> IPAddress | None:
     except ValueError:
         address = None
     if address is None or address.version != subnet.version:
-        raise fields.fault(key, f"an IPv{subnet.version} address, as {subnet} is")
+        raise fields.error_for(key, f"an IPv{subnet.version} address, as {subnet} is")
     return address
 
 
@@ -157,14 +157,14 @@ def _granting_range(text: str, config: Configuration) -> tuple[Range, IPAddress]
     except ValueError as error:
         raise _refused(text, f"{error}; it must be like 10.55.206.46 or 10.55.206.46/26") from None
     ranges = [range_ for group in config.ranges for range_ in group]
-    faults = [range_.fault(address) for range_ in ranges]
-    for range_, fault in zip(ranges, faults, strict=True):
-        if fault is None:
+    reasons = [range_.why_not(address) for range_ in ranges]
+    for range_, reason in zip(ranges, reasons, strict=True):
+        if reason is None:
             if wanted is not None and wanted.prefixlen != range_.subnet.prefixlen:
                 raise _refused(text, f"its subnet is {range_.subnet}: leave the prefix out")
             return range_, address
-    inside = [f for r, f in zip(ranges, faults, strict=True) if address in r.subnet]
-    raise _refused(text, "; ".join(filter(None, inside or faults)))
+    inside = [why for r, why in zip(ranges, reasons, strict=True) if address in r.subnet]
+    raise _refused(text, "; ".join(filter(None, inside or reasons)))
 
 
 def _refused(text: str, reason: str) -> CniError:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from sriov_cni.cni import errors
-from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.owner import Owner
 from sriov_cni.store import Directory
 
 _RELEASED = "released"
@@ -64,14 +64,15 @@ class Leases:
         except OSError as error:
             raise self._unusable(error) from None
 
-    def holders(self) -> dict[str, Attachment]:
+    def owners(self) -> dict[str, Owner]:
         """Return the leased addresses with the attachment that has each."""
         try:
             names = self._directory.names()
         except OSError as error:
             raise self._unusable(error) from None
-        parts = (name.split(",", 2) for name in names)
-        return {part[0]: Attachment(part[1], part[2]) for part in parts if len(part) == 3}
+        parts = (name.partition(",") for name in names)
+        owners = {address: Owner.from_file_part(rest) for address, _, rest in parts}
+        return {address: owner for address, owner in owners.items() if owner is not None}
 
     def require_writable(self) -> None:
         """Raise CniError (104) if nothing can be leased here."""
@@ -80,17 +81,17 @@ class Leases:
         except OSError as error:
             raise self._unusable(error) from None
 
-    def grant(self, address: str, attachment: Attachment) -> None:
+    def grant(self, address: str, owner: Owner) -> None:
         """Record a lease, durably."""
         try:
-            self._directory.write(_file_name(address, attachment), b"")
+            self._directory.write(_file_name(address, owner), b"")
         except OSError as error:
             raise self._unusable(error) from None
 
-    def release(self, address: str, attachment: Attachment) -> None:
+    def release(self, address: str, owner: Owner) -> None:
         """Forget a lease; one already forgotten is no error."""
         try:
-            self._directory.remove(_file_name(address, attachment))
+            self._directory.remove(_file_name(address, owner))
         except OSError as error:
             raise self._unusable(error) from None
         with suppress(OSError):
@@ -123,5 +124,5 @@ class Leases:
         )
 
 
-def _file_name(address: str, attachment: Attachment) -> str:
-    return f"{address},{attachment.container_id},{attachment.ifname}"
+def _file_name(address: str, owner: Owner) -> str:
+    return f"{address},{owner.file_part}"

@@ -9,7 +9,7 @@ from sriov_cni.cni.errors import CniError
 
 def main() -> None:
     """Serve the call and exit."""
-    sys.exit(plugin.run(_command, _explained))
+    sys.exit(plugin.run(_command, _as_cni_error))
 
 
 def _command(name: str) -> plugin.Command:
@@ -28,19 +28,19 @@ def _command(name: str) -> plugin.Command:
 
             return check
         case "GC":
-            from sriov_cni.commands.collect import collect
+            from sriov_cni.commands.gc import gc
 
-            return collect
+            return gc
         case _:
             from sriov_cni.commands.status import status
 
             return status
 
 
-def _explained(failure: Exception) -> CniError | None:
-    from sriov_cni.domain.failure import explained
+def _as_cni_error(failure: Exception) -> CniError | None:
+    from sriov_cni.attachment.failure import as_cni_error
 
-    return explained(failure)
+    return as_cni_error(failure)
 
 
 if __name__ == "__main__":

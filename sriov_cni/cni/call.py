@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sriov_cni.cni import errors, names, versions
 from sriov_cni.cni.document import Fields, JsonObject
 from sriov_cni.cni.errors import CniError
+from sriov_cni.cni.owner import Owner
 
 COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION")
 _RUNTIME_ARGUMENTS = (
@@ -26,30 +27,40 @@ _REQUIRED = {
     "GC": ("CNI_PATH",),
     "STATUS": (),
 }
+_OF_A_POD = ("ADD", "CHECK", "DEL")
 
 
-class Attachment(NamedTuple):
-    """What a runtime's operations are about: one interface of one container.
+class Arguments(NamedTuple):
+    """CNI_ARGS: its text as given, and its values under their keys in upper case."""
 
-    `netns` is the path of the container's network namespace, empty where the runtime has none
-    left. GC and STATUS concern no attachment; theirs has empty fields.
-    """
+    text: str
+    values: Mapping[str, str]
 
-    container_id: str
-    ifname: str
-    netns: str = ""
+    @classmethod
+    def parse(cls, text: str) -> "Arguments":
+        """Parse `KEY=VALUE;KEY=VALUE`; raise CniError (4) for anything else."""
+        values = {}
+        for pair in filter(None, text.split(";")):
+            key, equals, value = pair.partition("=")
+            if not equals or not key.strip():
+                raise _invalid("CNI_ARGS", text, "of the form KEY=VALUE;KEY=VALUE")
+            values[key.strip().upper()] = value.strip()
+        return cls(text, values)
 
 
 class Call(NamedTuple):
     """A validated call.
 
-    `arguments` is CNI_ARGS and `path` CNI_PATH, as given; `version` is the specification version in
-    force and `config` the whole configuration document.
+    `owner` is the attachment that the call is about and `netns` the path of its pod's network
+    namespace, empty where the runtime has none left. GC and STATUS are about no attachment; theirs
+    are empty. `path` is CNI_PATH, `version` the specification's version in force and `config` the
+    whole configuration document.
     """
 
     command: str
-    attachment: Attachment
-    arguments: str
+    owner: Owner
+    netns: str
+    arguments: Arguments
     path: str
     network: str
     version: str
@@ -60,14 +71,8 @@ class Call(NamedTuple):
         """The configuration, for typed reading."""
         return Fields(self.config)
 
-    @property
-    def args(self) -> dict[str, str]:
-        """What CNI_ARGS asks for, keys in upper case."""
-        pairs = (pair.partition("=") for pair in self.arguments.split(";") if pair)
-        return {key.strip().upper(): value.strip() for key, _, value in pairs}
-
     def requests(self, listed: Collection[str] = ()) -> tuple[Fields, Fields, Fields]:
-        """Return what runtimeConfig, args.cni and CNI_ARGS ask for; what is empty is left out.
+        """Return what runtimeConfig, args.cni and CNI_ARGS ask for; empty values are left out.
 
         Whoever may create a pod writes args.cni (Multus copies a pod's `cni-args` there as they
         are): of it only `mac` and `ips` are heard, and the keys that the network has `listed`.
@@ -78,19 +83,19 @@ class Call(NamedTuple):
         return (
             Fields(_given(self.fields.object("runtimeConfig")), "runtimeConfig."),
             Fields(pod, "args.cni."),
-            Fields(_asked_by(self.args), "CNI_ARGS ", errors.INVALID_ENVIRONMENT),
+            Fields(_asked_by(self.arguments), "CNI_ARGS ", errors.INVALID_ENVIRONMENT),
         )
 
-    def valid_attachments(self) -> frozenset[tuple[str, str]]:
-        """Return the (container ID, interface) pairs that GC must keep.
+    def valid_attachments(self) -> frozenset[Owner]:
+        """Return the owners whose attachments GC must keep.
 
         Raises CniError (7) if the list is absent: that is not an empty list.
         """
         key = "cni.dev/valid-attachments"
         if self.config.get(key) is None:
-            raise self.fields.fault(key, "a list of the attachments to keep")
+            raise self.fields.error_for(key, "a list of the attachments to keep")
         return frozenset(
-            (item.text("containerID") or "", item.text("ifname") or "")
+            Owner(item.text("containerID") or "", item.text("ifname") or "")
             for item in self.fields.objects(key)
         )
 
@@ -99,10 +104,10 @@ class Call(NamedTuple):
 
         CONVENTIONS.md leaves that to plugins; a misspelt VF= must not hand out any VF.
         """
-        ignore = self.args.get("IGNOREUNKNOWN", "false")
+        ignore = self.arguments.values.get("IGNOREUNKNOWN", "false")
         if ignore.lower() not in ("1", "t", "true", "0", "f", "false"):
             raise _invalid("CNI_ARGS", f"IgnoreUnknown={ignore}", "IgnoreUnknown=true or =false")
-        unknown = set(self.args) - set(known) - set(_RUNTIME_ARGUMENTS)
+        unknown = set(self.arguments.values) - set(known) - set(_RUNTIME_ARGUMENTS)
         if unknown and ignore.lower() in ("0", "f", "false"):
             raise _invalid(
                 "CNI_ARGS",
@@ -135,8 +140,9 @@ def read(command: str, environment: Mapping[str, str], config: JsonObject, versi
             raise _invalid(variable, "", f"set for {command}")
     return Call(
         command=command,
-        attachment=_attachment(command, environment),
-        arguments=_well_formed(_text("CNI_ARGS", environment)),
+        owner=_owner(command, environment),
+        netns=_text("CNI_NETNS", environment) if command in _OF_A_POD else "",
+        arguments=Arguments.parse(_text("CNI_ARGS", environment)),
         path=environment.get("CNI_PATH", ""),
         network=_network(Fields(config)),
         version=version,
@@ -157,27 +163,27 @@ def _given(place: Fields | None) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value not in (None, "", [])}
 
 
-def _asked_by(args: Mapping[str, str]) -> dict[str, Any]:
+def _asked_by(arguments: Arguments) -> dict[str, Any]:
     """Return the requests among CNI_ARGS, which have no types: digits are a number."""
     asked: dict[str, Any] = {}
     for key in ("VF", "MAC", "VLAN"):
-        if text := args.get(key):
+        if text := arguments.values.get(key):
             number = text.isascii() and text.isdigit() and len(text) < 20
             asked[key.lower()] = int(text) if number else text
-    if addresses := args.get("IP"):
+    if addresses := arguments.values.get("IP"):
         asked["ips"] = addresses.split(",")
     return asked
 
 
-def _attachment(command: str, environment: Mapping[str, str]) -> Attachment:
-    if command in ("GC", "STATUS"):
-        return Attachment("", "")
+def _owner(command: str, environment: Mapping[str, str]) -> Owner:
+    if command not in _OF_A_POD:
+        return Owner("", "")
     container_id, ifname = environment["CNI_CONTAINERID"], environment["CNI_IFNAME"]
-    if fault := names.identifier_fault(container_id):
-        raise _invalid("CNI_CONTAINERID", container_id, f"a container's ID ({fault})")
-    if fault := names.interface_name_fault(ifname):
-        raise _invalid("CNI_IFNAME", ifname, f"an interface name ({fault})")
-    return Attachment(container_id, ifname, _text("CNI_NETNS", environment))
+    if reason := names.why_no_identifier(container_id):
+        raise _invalid("CNI_CONTAINERID", container_id, f"a container's ID ({reason})")
+    if reason := names.why_no_interface_name(ifname):
+        raise _invalid("CNI_IFNAME", ifname, f"an interface name ({reason})")
+    return Owner(container_id, ifname)
 
 
 def _text(variable: str, environment: Mapping[str, str]) -> str:
@@ -190,16 +196,8 @@ def _text(variable: str, environment: Mapping[str, str]) -> str:
     return value
 
 
-def _well_formed(arguments: str) -> str:
-    for pair in filter(None, arguments.split(";")):
-        key, equals, _ = pair.partition("=")
-        if not equals or not key.strip():
-            raise _invalid("CNI_ARGS", arguments, "of the form KEY=VALUE;KEY=VALUE")
-    return arguments
-
-
 def _network(fields: Fields) -> str:
     name = fields.text("name") or ""
-    if fault := names.identifier_fault(name):
-        raise fields.fault("name", f"a network's name ({fault})")
+    if reason := names.why_no_identifier(name):
+        raise fields.error_for("name", f"a network's name ({reason})")
     return name

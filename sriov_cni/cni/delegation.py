@@ -83,10 +83,10 @@ def _environment(call: Call) -> dict[str, str]:
         environment.pop("LD_LIBRARY_PATH", None)
     wanted = {
         "CNI_COMMAND": call.command,
-        "CNI_CONTAINERID": call.attachment.container_id,
-        "CNI_NETNS": call.attachment.netns,
-        "CNI_IFNAME": call.attachment.ifname,
-        "CNI_ARGS": call.arguments,
+        "CNI_CONTAINERID": call.owner.container_id,
+        "CNI_NETNS": call.netns,
+        "CNI_IFNAME": call.owner.ifname,
+        "CNI_ARGS": call.arguments.text,
         "CNI_PATH": call.path,
     }
     environment = {k: v for k, v in environment.items() if not k.startswith("_PYI_")}

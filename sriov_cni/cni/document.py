@@ -13,7 +13,7 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.errors import CniError
 
 LARGEST_DOCUMENT = 1 << 20  # bytes; the largest configuration seen in the field is a few KiB
-_LONGEST_PATH = 4095  # PATH_MAX - 1
+LONGEST_PATH = 4095  # bytes; PATH_MAX - 1 (include/uapi/linux/limits.h)
 DEEPEST = 64  # levels; a result within a configuration has about ten
 JsonObject = dict[str, Any]
 
@@ -84,7 +84,7 @@ class Fields(NamedTuple):
     where: str = ""
     code: int = errors.INVALID_CONFIGURATION
 
-    def fault(self, key: str, right: str) -> CniError:
+    def error_for(self, key: str, right: str) -> CniError:
         """Return the error for the value of `key`; `right` says what would be right."""
         return CniError(
             self.code,
@@ -97,27 +97,27 @@ class Fields(NamedTuple):
         value = self.values.get(key)
         if value is None or isinstance(value, str):
             return value
-        raise self.fault(key, "a string")
+        raise self.error_for(key, "a string")
 
     def path(self, key: str) -> str | None:
         """Return an absolute path without `..`; an empty one is absent."""
         value = self.text(key)
         if not value:
             return None
-        usable = value.startswith("/") and "\0" not in value and len(value) <= _LONGEST_PATH
+        usable = value.startswith("/") and "\0" not in value and len(value) <= LONGEST_PATH
         # where .. leads depends on what is there: it may be a link, or yet to be made
         if not usable or ".." in value.split("/"):
-            raise self.fault(key, "an absolute path without ..")
+            raise self.error_for(key, "an absolute path without ..")
         return value
 
     def integer(self, key: str, lowest: int, highest: int) -> int | None:
-        """Return an integer within bounds; a boolean is none, and neither is 1.0."""
+        """Return an integer within bounds; neither a boolean nor 1.0 is an integer."""
         value = self.values.get(key)
         if value is None:
             return None
         if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
             return value
-        raise self.fault(key, f"an integer from {lowest} to {highest}")
+        raise self.error_for(key, f"an integer from {lowest} to {highest}")
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str | None:
         """Return one of the given strings."""
@@ -126,14 +126,14 @@ class Fields(NamedTuple):
             return None
         if isinstance(value, str) and value in choices:
             return value
-        raise self.fault(key, "one of " + ", ".join(f'"{choice}"' for choice in choices))
+        raise self.error_for(key, "one of " + ", ".join(f'"{choice}"' for choice in choices))
 
     def boolean(self, key: str) -> bool | None:
         """Return a boolean."""
         value = self.values.get(key)
         if value is None or isinstance(value, bool):
             return value
-        raise self.fault(key, "true or false")
+        raise self.error_for(key, "true or false")
 
     def object(self, key: str) -> "Fields | None":
         """Return a nested object's fields."""
@@ -142,7 +142,7 @@ class Fields(NamedTuple):
             return None
         if isinstance(value, dict):
             return Fields(value, f"{self.where}{key}.", self.code)
-        raise self.fault(key, "an object")
+        raise self.error_for(key, "an object")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of strings; an absent one is empty."""
@@ -151,7 +151,7 @@ class Fields(NamedTuple):
             return ()
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
-        raise self.fault(key, "a list of strings")
+        raise self.error_for(key, "a list of strings")
 
     def objects(self, key: str) -> "tuple[Fields, ...]":
         """Return a list of objects' fields; an absent one is empty."""
@@ -163,4 +163,4 @@ class Fields(NamedTuple):
                 Fields(item, f"{self.where}{key}[{index}].", self.code)
                 for index, item in enumerate(value)
             )
-        raise self.fault(key, "a list of objects")
+        raise self.error_for(key, "a list of objects")

@@ -7,6 +7,7 @@ A plugin that does what it was asked is silent; the log is for what deserves att
 import os
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 LEVELS = ("panic", "error", "warning", "info", "debug", "verbose")  # the Go plugin's
@@ -37,3 +38,9 @@ def write(level: str, text: str) -> None:
         os.write(fd, data)
     if fd != 2:
         os.close(fd)
+
+
+def write_all(level: str, texts: Iterable[str]) -> None:
+    """Write a line for each text."""
+    for text in texts:
+        write(level, text)

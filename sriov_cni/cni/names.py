@@ -9,7 +9,7 @@ LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ - 1, include/uapi/linux/if.h
 LONGEST_IDENTIFIER = 190  # it shares a file name of 255 bytes with an address and an interface
 
 
-def interface_name_fault(name: str) -> str | None:
+def why_no_interface_name(name: str) -> str | None:
     """Say why `name` cannot be a network interface's name, or None if it can.
 
     The kernel's rule is dev_valid_name() in net/core/dev.c.
@@ -25,21 +25,7 @@ def interface_name_fault(name: str) -> str | None:
     return None
 
 
-def is_pci_address(text: str) -> bool:
-    """Tell whether the text is a PCI address like 0000:01:10.0 (domain:bus:device.function)."""
-    parts = text.replace(".", ":").split(":")
-    lengths = [len(part) for part in parts]
-    return (
-        text.isascii()
-        and text.count(".") == 1
-        and text[-2:-1] == "."
-        and lengths in ([4, 2, 2, 1], [5, 2, 2, 1], [8, 2, 2, 1])
-        and all(c in "0123456789abcdefABCDEF" for part in parts for c in part)
-        and text[-1] in "01234567"
-    )
-
-
-def identifier_fault(name: str) -> str | None:
+def why_no_identifier(name: str) -> str | None:
     """Say why `name` cannot be a container ID or a network name, or None if it can.
 
     The specification wants an alphanumeric character, then alphanumerics, '_', '.' and '-'.

@@ -21,12 +21,12 @@ Command = Callable[[Call], "Result | None"]
 
 
 def run(
-    command_named: Callable[[str], Command], explained: Callable[[Exception], CniError | None]
+    command_named: Callable[[str], Command], as_cni_error: Callable[[Exception], CniError | None]
 ) -> int:
     """Serve the one call this process was started for and return its exit status.
 
     `command_named` returns the function for a command's name, importing it only then. Such a
-    function returns None where the specification wants no output. `explained` turns the plugin's
+    function returns None where the specification wants no output. `as_cni_error` turns the plugin's
     own kinds of failure into errors of the protocol, and returns None for a bug.
     """
     version = versions.NEWEST
@@ -39,7 +39,7 @@ def run(
         result = command_named(command)(call.read(command, os.environ, config, version))
         return _write(result.document(version)) if result is not None else 0
     except Exception as failure:
-        _write(_error_document(version, explained(failure) or _internal(failure)))
+        _write(_error_document(version, as_cni_error(failure) or _internal(failure)))
         return 1
 
 

@@ -136,13 +136,13 @@ def _parsed(
     try:
         return parse(text)
     except ValueError:
-        raise fields.fault(key, right) from None
+        raise fields.error_for(key, right) from None
 
 
 def _required(fields: Fields, key: str, parse: Callable[[str], _Parsed], right: str) -> _Parsed:
     value = _parsed(fields, key, parse, right)
     if value is None:
-        raise fields.fault(key, right)
+        raise fields.error_for(key, right)
     return value
 
 

@@ -1,72 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
 """ADD: give a container's namespace a VF (specification, section 2, "ADD")."""
 
+from sriov_cni.attachment import configuration, ipam_client
+from sriov_cni.attachment.configuration import Configuration
+from sriov_cni.attachment.failure import as_cni_error
+from sriov_cni.attachment.ipam_client import Ipam
+from sriov_cni.attachment.record import Record
+from sriov_cni.attachment.records import AttachmentRecords
+from sriov_cni.attachment.selection import select
+from sriov_cni.attachment.teardown import Leftover, take_down
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError, DelegateError
 from sriov_cni.cni.result import Dns, Interface, Result, previous_result
-from sriov_cni.domain import addressing, announcement, configuration, interface, vf
-from sriov_cni.domain.configuration import Configuration
-from sriov_cni.domain.failure import explained
-from sriov_cni.domain.record import Record
-from sriov_cni.domain.registry import Registry
-from sriov_cni.domain.selection import Selected, select
-from sriov_cni.domain.teardown import Leftover, lock, take_down
+from sriov_cni.device import handover, snapshot, vf
+from sriov_cni.device.pci import OnHost
 from sriov_cni.kernel import links, netns
 from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.netns import Pod
+from sriov_cni.pod import announcement, interface
 
 
 def add(call: Call) -> Result:
     """Validate, select, record, apply, move, configure; on any failure undo it all."""
     wanted = configuration.parse(call)
     previous = previous_result(call.config) or Result()
-    addressing.validate(call)
+    ipam = ipam_client.plan(call)
     try:
-        with netns.pod_at(call.attachment.netns) as pod:
-            made, ipam = _attach(call, wanted, pod)
+        with netns.pod_at(call.netns) as pod:
+            made, addresses = _attach(call, wanted, ipam, pod)
     except netns.NotANamespaceError as error:
         raise CniError(errors.INVALID_ENVIRONMENT, "invalid CNI_NETNS", str(error)) from None
-    return _result(previous, made, ipam, wanted.dns)
+    return _result(previous, made, addresses, wanted.dns)
 
 
-def _attach(call: Call, wanted: Configuration, pod: Pod) -> tuple[Interface, Result]:
+def _attach(call: Call, wanted: Configuration, ipam: Ipam, pod: Pod) -> tuple[Interface, Result]:
     """Give the pod its interface; return that and IPAM's result."""
-    ifname = call.attachment.ifname
+    ifname = call.owner.ifname
     if links.find(pod.socket, ifname) is not None:
         raise CniError(
             errors.DEVICE_IN_USE,
             f"interface {ifname} exists in the pod",
-            f"{call.attachment.netns} has it already: ask for another CNI_IFNAME",
+            f"{call.netns} has it already: ask for another CNI_IFNAME",
         )
     host = Socket()
-    registry = Registry(wanted.state_directory, create=True)
-    _clear_leftover(registry, host, call)
-    selected = select(registry, host, call, wanted)
-    record = _record(call, registry, host, selected)
-    registry.write(record)
+    records = AttachmentRecords(wanted.state_directory, create=True)
+    _clear_leftover(records, host, call)
+    selected = select(records, host, call, wanted)
+    record = _record(call, records, host, selected, ipam)
+    records.write(record)
     try:
-        vf.apply(host, record, selected.link, wanted.attributes, wanted.mtu)
+        vf.apply(host, selected, record.before.attributes, wanted.attributes, wanted.mtu)
         if selected.link is None:
             link = None
-            made = Interface(ifname, vf.administrative_mac(host, record), call.attachment.netns)
+            made = Interface(ifname, vf.administrative_mac(host, selected.slot), call.netns)
         else:
-            link = vf.hand_over(host, record, selected.link, pod)
-            made = Interface(ifname, link.mac, call.attachment.netns, link.mtu)
-        ipam = addressing.add(call)
+            link = handover.hand_over(host, selected.link, pod, ifname)
+            made = Interface(ifname, link.mac, call.netns, link.mtu)
+        addresses = ipam_client.add(call, ipam)
         if not record.granted:
             record = record._replace(granted=True)
-            registry.write(record)
+            records.write(record)
         if link is not None:
-            interface.configure(pod, link, ipam)
-            announcement.announce(call.attachment.netns, link, ipam.ips)
+            interface.configure(pod, link, addresses)
+            announcement.announce(call.netns, link, addresses.ips)
     except Exception as failure:
-        left = take_down(registry, host, record, call)
-        error = explained(failure)
+        left = take_down(records, host, record, call)
+        error = as_cni_error(failure)
         if error is None or (isinstance(error, DelegateError) and left == Leftover([], [])):
             raise
         raise error.with_details(_undone(left)) from failure
-    return made._replace(pci_id=record.function.address), ipam
+    return made._replace(pci_id=record.function.address), addresses
 
 
 def _undone(left: Leftover) -> str:
@@ -76,42 +80,45 @@ def _undone(left: Leftover) -> str:
     return "; ".join(told) or "everything done was undone"
 
 
-def _result(previous: Result, made: Interface, ipam: Result, dns: Dns) -> Result:
+def _result(previous: Result, made: Interface, addresses: Result, dns: Dns) -> Result:
     """Return the results of plugins earlier in a chain with this one's added."""
     place = len(previous.interfaces)
-    given = (dns, ipam.dns, previous.dns)
+    given = (dns, addresses.dns, previous.dns)
     return Result(
         interfaces=(*previous.interfaces, made),
-        ips=(*previous.ips, *(ip._replace(interface=place) for ip in ipam.ips)),
-        routes=(*previous.routes, *ipam.routes),
+        ips=(*previous.ips, *(ip._replace(interface=place) for ip in addresses.ips)),
+        routes=(*previous.routes, *addresses.routes),
         dns=next((one for one in given if one != Dns()), Dns()),
     )
 
 
-def _clear_leftover(registry: Registry, host: Socket, call: Call) -> None:
+def _clear_leftover(records: AttachmentRecords, host: Socket, call: Call) -> None:
     """Take down what an earlier ADD of this attachment left when it, or its pod, was killed."""
-    record = registry.find(call.attachment)
+    record = records.find(call.owner)
     if record is None:
         return
-    if registry.claims(record):
-        lock(registry, record.function)
-    if problems := take_down(registry, host, record, call).problems:
+    if records.claims(record):
+        records.lock(record.function)
+    if problems := take_down(records, host, record, call).problems:
         raise CniError(
             errors.TRY_AGAIN_LATER,
-            f"an earlier {call.attachment.ifname} of this container could not be taken down",
+            f"an earlier {call.owner.ifname} of this container could not be taken down",
             "; ".join(str(problem) for problem in problems),
         )
-    registry.unlock(record.function.address)
+    records.unlock(record.function.address)
 
 
-def _record(call: Call, registry: Registry, host: Socket, selected: Selected) -> Record:
+def _record(
+    call: Call, records: AttachmentRecords, host: Socket, selected: OnHost, ipam: Ipam
+) -> Record:
     return Record(
-        attachment=call.attachment,
+        owner=call.owner,
+        netns=call.netns,
         network=call.network,
-        boot=registry.boot,
+        boot=records.boot,
         function=selected.function,
-        before=vf.take_snapshot(host, selected.function, selected.link),
+        before=snapshot.take(host, selected),
         arguments=call.arguments,
         config={key: value for key, value in call.config.items() if key != "prevResult"},
-        granted=not addressing.is_executed(call),
+        granted=not ipam.is_executed,
     )

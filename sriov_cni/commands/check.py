@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """CHECK: is the attachment still what ADD made (specification, section 2, "CHECK")."""
 
+from sriov_cni.attachment import configuration, ipam_client
+from sriov_cni.attachment.configuration import Configuration
+from sriov_cni.attachment.record import Record
+from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Result, previous_result
-from sriov_cni.domain import addressing, configuration, interface, vf
-from sriov_cni.domain.configuration import Configuration
-from sriov_cni.domain.function import administrator
-from sriov_cni.domain.record import Record
-from sriov_cni.domain.registry import Registry
+from sriov_cni.device import handover, vf
+from sriov_cni.device.pci import slot_of
+from sriov_cni.device.snapshot import Device
 from sriov_cni.kernel import netns
 from sriov_cni.kernel.netlink import Socket
+from sriov_cni.pod import interface
 
 
 def check(call: Call) -> None:
@@ -19,46 +22,47 @@ def check(call: Call) -> None:
     wanted = configuration.parse(call)
     previous = previous_result(call.config)
     if previous is None:
-        raise call.fields.fault("prevResult", "the result of the ADD to check")
-    registry = Registry.existing(wanted.state_directory)
-    record = registry.find(call.attachment) if registry is not None else None
+        raise call.fields.error_for("prevResult", "the result of the ADD to check")
+    records = AttachmentRecords.existing(wanted.state_directory)
+    record = records.find(call.owner) if records is not None else None
     if record is None:
         differences = ["there is no record of it: it was never added, or was deleted"]
     else:
-        record = record._replace(attachment=call.attachment)  # the ADD's path may lead elsewhere
-        differences = _differences(wanted, previous, record)
+        differences = _differences(wanted, previous, record, call.netns)
     if differences:
         raise CniError(
             errors.NOT_AS_ADDED,
-            f"{call.attachment.ifname} of container {call.attachment.container_id} is not as added",
+            f"{call.owner.ifname} of container {call.owner.container_id} is not as added",
             "; ".join(differences),
         )
-    addressing.check(call)
+    ipam_client.check(call)
 
 
-def _differences(wanted: Configuration, previous: Result, record: Record) -> list[str]:
+def _differences(wanted: Configuration, previous: Result, record: Record, path: str) -> list[str]:
+    """Return a phrase for each difference; `path` leads to the pod now, the ADD's may not."""
     found = []
-    admin = administrator(record.function)
-    now = vf.attributes(Socket(), admin) if admin is not None else None
+    slot = slot_of(record.function)
+    now = vf.attributes(Socket(), slot) if slot is not None else None
     if now is not None:
         found += [
             f"{record.function}: {difference}"
             for difference in vf.attribute_differences(now, wanted.attributes)
         ]
-    if record.before.device is None:
+    device = record.before.device
+    if device is None:
         return found  # nothing of it is in the pod
     try:
-        with netns.pod_at(record.attachment.netns) as pod:
-            return found + _pod_differences(previous, record, pod.socket)
+        with netns.pod_at(path) as pod:
+            return found + _pod_differences(previous, record, device, pod.socket)
     except netns.NotANamespaceError as error:
         return [*found, str(error)]
 
 
-def _pod_differences(previous: Result, record: Record, pod: Socket) -> list[str]:
-    ifname = record.attachment.ifname
-    link = vf.find_in_pod(record, pod)
+def _pod_differences(previous: Result, record: Record, device: Device, pod: Socket) -> list[str]:
+    ifname, address = record.owner.ifname, record.function.address
+    link = handover.find_in_pod(pod, address, device, ifname)
     if link is None:
-        return [f"{record.function} ({record.function.address}) is not in the pod"]
+        return [f"{record.function} ({address}) is not in the pod"]
     found = []
     if link.name != ifname:
         found.append(f"the interface is called {link.name}, not {ifname}")

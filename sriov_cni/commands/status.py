@@ -6,13 +6,14 @@ no ADD can get over before an operator comes, never for VFs, PFs or addresses th
 Nothing is locked, and no record is read.
 """
 
+from sriov_cni.attachment import configuration, ipam_client
+from sriov_cni.attachment.configuration import Configuration
+from sriov_cni.attachment.records import AttachmentRecords
+from sriov_cni.attachment.selection import requested
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
-from sriov_cni.domain import addressing, configuration
-from sriov_cni.domain.configuration import Configuration
-from sriov_cni.domain.function import requested
-from sriov_cni.domain.registry import Registry
+from sriov_cni.device.errors import DeviceError
 from sriov_cni.kernel import sysfs
 
 
@@ -20,26 +21,26 @@ def status(call: Call) -> None:
     """Look at what every ADD needs; raise CniError (50) with what is missing."""
     wanted = configuration.parse(call)
     try:
-        registry = Registry(wanted.state_directory, create=True)
-        with registry.directory() as directory:
+        records = AttachmentRecords(wanted.state_directory, create=True)
+        with records.directory() as directory:
             directory.require_writable()
-        if _can_be_looked_at(wanted, registry):
+        if _can_be_looked_at(wanted, records):
             requested(wanted)
-    except CniError as error:
+    except (CniError, DeviceError) as error:
         raise CniError(errors.NOT_AVAILABLE, error.msg, error.details) from None
-    addressing.status(call)
+    ipam_client.status(call)
 
 
-def _can_be_looked_at(wanted: Configuration, registry: Registry) -> bool:
+def _can_be_looked_at(wanted: Configuration, records: AttachmentRecords) -> bool:
     """Tell whether the node must have what a network names; it may name neither PF nor VF."""
     if not wanted.master:
         return wanted.device_id is not None
-    return sysfs.exists(wanted.master) or not _pods_have_a_pf(registry)
+    return sysfs.exists(wanted.master) or not _pods_have_a_pf(records)
 
 
-def _pods_have_a_pf(registry: Registry) -> bool:
+def _pods_have_a_pf(records: AttachmentRecords) -> bool:
     """Tell whether an attachment has a PF, which is then not on the host (pfOnly)."""
-    claimed = registry.claimed_addresses()
+    claimed = records.claimed_addresses()
     return any(
         sysfs.has_netdevs(address) and sysfs.pf_address(address) is None for address in claimed
     )

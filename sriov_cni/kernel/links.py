@@ -9,8 +9,9 @@ import fcntl
 import struct
 from typing import Any, NamedTuple
 
+from sriov_cni.kernel.errors import KernelError, as_kernel_errors
 from sriov_cni.kernel.messages import LinkMessage
-from sriov_cni.kernel.netlink import KernelError, Message, Socket, refusals
+from sriov_cni.kernel.netlink import Message, Socket
 
 _RTM_NEWLINK, _RTM_GETLINK = 16, 18
 _RTM_NEWLINKPROP, _RTM_DELLINKPROP = 108, 109
@@ -94,7 +95,7 @@ def get(sock: Socket, index: int) -> Link | None:
     return _find(sock, index, "")
 
 
-def everything(sock: Socket) -> list[Link]:
+def list_all(sock: Socket) -> list[Link]:
     """Return all devices of the socket's namespace: for pods, never for a host."""
     return [_link(answer) for answer in sock.dump(_RTM_GETLINK, _query(0, ""), "listing devices")]
 
@@ -110,7 +111,7 @@ def _bus_info(sock: Socket, name: str) -> str:
 
     info = array("B", struct.pack("=I", _ETHTOOL_GDRVINFO).ljust(_DRIVER_INFO, b"\0"))
     request = struct.pack("16sQ16x", name.encode(), info.buffer_info()[0])
-    with refusals(f"asking the driver of {name} for its bus"):
+    with as_kernel_errors(f"asking the driver of {name} for its bus"):
         try:
             fcntl.ioctl(sock.fileno(), _SIOCETHTOOL, request)
         except OSError as error:

@@ -7,7 +7,12 @@ are pyroute2's (nlmsg_atoms) or of a class within. What is not declared is passe
 Layouts and numbers: include/uapi/linux/if_link.h, if_addr.h, rtnetlink.h.
 """
 
+import socket
+
 from pyroute2.netlink import NLA_F_NESTED, nla, nlmsg
+
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}  # by IP version
+SCOPE_GLOBAL, SCOPE_LINK = 0, 253  # enum rt_scope_t: of addresses and of routes
 
 
 class LinkMessage(nlmsg):

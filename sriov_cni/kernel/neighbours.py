@@ -4,8 +4,8 @@
 import socket
 import struct
 
+from sriov_cni.kernel.errors import as_kernel_errors
 from sriov_cni.kernel.links import Link
-from sriov_cni.kernel.netlink import refusals
 from sriov_cni.kernel.netns import Pod, inside
 
 _BROADCAST, _ALL_NODES = b"\xff" * 6, bytes.fromhex("333300000001")
@@ -20,7 +20,7 @@ def announce(pod: Pod, link: Link, addresses: list[tuple[int, str]]) -> None:
     Raises KernelError. Without carrier the kernel drops them.
     """
     mac = bytes.fromhex(link.mac.replace(":", ""))
-    with refusals(f"announcing addresses on {link.name}"):
+    with as_kernel_errors(f"announcing addresses on {link.name}"):
         with inside(pod.namespace):
             sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         with sender:

@@ -7,12 +7,12 @@ Wire format: RFC 3549 and include/uapi/linux/netlink.h.
 """
 
 import errno
-import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
+
+from sriov_cni.kernel.errors import KernelError, as_kernel_errors
 
 Message = Any  # pyroute2 ships no types; its messages stay within kernel/
 
@@ -27,34 +27,6 @@ _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _BIGGEST_ANSWER = 1 << 20  # bytes; a PF with 256 VFs answers with about 100 KiB
 
 
-class KernelError(Exception):
-    """The kernel or a driver refused a request.
-
-    `errno` is its number (errno.h), `doing` what was asked for, `said` the driver's own words where
-    it gave any (extended acknowledgement).
-    """
-
-    def __init__(self, number: int, doing: str, said: str = "") -> None:
-        super().__init__(number, doing, said)
-        self.errno = number
-        self.doing = doing
-        self.said = said
-
-    def __str__(self) -> str:
-        name = errno.errorcode.get(self.errno, str(self.errno))
-        said = f", kernel says: {self.said}" if self.said else ""
-        return f"{self.doing}: {os.strerror(self.errno)} ({name}){said}"
-
-
-@contextmanager
-def refusals(doing: str) -> Iterator[None]:
-    """Turn the OSErrors of a with-statement into KernelErrors that say what was being done."""
-    try:
-        yield
-    except OSError as error:
-        raise KernelError(error.errno or errno.EIO, doing) from None
-
-
 class Socket:
     """A socket bound to the network namespace that the thread is in when it is made.
 
@@ -63,7 +35,7 @@ class Socket:
 
     def __init__(self) -> None:
         flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        with refusals("opening a netlink socket"):
+        with as_kernel_errors("opening a netlink socket"):
             self._socket = socket.socket(socket.AF_NETLINK, flags, _NETLINK_ROUTE)
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             # an older kernel does not know it: fewer words in errors, longer dumps
@@ -99,7 +71,7 @@ class Socket:
         message["header"]["flags"] = _NLM_F_REQUEST | flags
         message["header"]["sequence_number"] = self._sequence
         message.encode()
-        with refusals(doing):
+        with as_kernel_errors(doing):
             self._socket.send(message.data)
             return self._answers(type(message), doing, single)
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 
-from sriov_cni.kernel.netlink import KernelError, Socket, refusals
+from sriov_cni.kernel.errors import KernelError, as_kernel_errors
+from sriov_cni.kernel.netlink import Socket
 
 _CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
@@ -68,7 +69,7 @@ def host() -> int:
     Opened before any other is entered, and kept: should the way back from a pod ever fail, the
     pod must not pass for the host.
     """
-    with refusals("opening the host's network namespace"):
+    with as_kernel_errors("opening the host's network namespace"):
         return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
@@ -93,7 +94,7 @@ def prepare(pod: Pod, netdev: str, *, ipv6: bool) -> None:
 
 def _set(setting: str, value: str) -> None:
     path = f"/proc/sys/net/{setting}"
-    with refusals(f"writing {value} to {path}"):
+    with as_kernel_errors(f"writing {value} to {path}"):
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, value.encode())
@@ -113,15 +114,15 @@ def _open(path: str) -> int:
     except ValueError as error:
         raise NotANamespaceError(f"{path!r} is not a path: {error}") from None
     try:
-        if fault := _fault(fd):
-            raise NotANamespaceError(f"{path} is {fault}")
+        if reason := _why_not_a_pods(fd):
+            raise NotANamespaceError(f"{path} is {reason}")
     except (KernelError, NotANamespaceError):
         os.close(fd)
         raise
     return fd
 
 
-def _fault(fd: int) -> str | None:
+def _why_not_a_pods(fd: int) -> str | None:
     try:
         kind = fcntl.ioctl(fd, _NS_GET_NSTYPE)
     except OSError as error:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sriov_cni.kernel.netlink import KernelError
+from sriov_cni.kernel.errors import KernelError
 
 BUSY = (errno.EBUSY, errno.EAGAIN)
 PATIENCE = 10.0  # seconds from the first refusal to the last attempt

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from sriov_cni.kernel.netlink import KernelError
+from sriov_cni.kernel.errors import KernelError
 
 _NET = "/sys/class/net"
 _PCI = "/sys/bus/pci/devices"
@@ -19,6 +19,20 @@ _PCI = "/sys/bus/pci/devices"
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENODEV, errno.EOPNOTSUPP)
 
 Found = TypeVar("Found")
+
+
+def is_pci_address(text: str) -> bool:
+    """Tell whether the text is a PCI address like 0000:01:10.0 (domain:bus:device.function)."""
+    parts = text.replace(".", ":").split(":")
+    lengths = [len(part) for part in parts]
+    return (
+        text.isascii()
+        and text.count(".") == 1
+        and text[-2:-1] == "."
+        and lengths in ([4, 2, 2, 1], [5, 2, 2, 1], [8, 2, 2, 1])
+        and all(c in "0123456789abcdefABCDEF" for part in parts for c in part)
+        and text[-1] in "01234567"
+    )
 
 
 def exists(netdev: str) -> bool:

@@ -9,8 +9,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.messages import LinkMessage
-from sriov_cni.kernel.netlink import KernelError, Message, Socket
+from sriov_cni.kernel.netlink import Message, Socket
 
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
 _RTEXT_FILTER_VF, _RTEXT_FILTER_SKIP_STATS = 0x1, 0x8
@@ -18,9 +19,13 @@ _IFLA_VFINFO_LIST, _IFLA_VF_INFO = 22, 1
 _LINK_HEADERS = 32  # bytes: struct nlmsghdr and struct ifinfomsg
 _ATTRIBUTE = struct.Struct("=HH")  # length, type
 _NLA_TYPE_MASK = 0x3FFF  # without the flags for "nested" and "network byte order"
-_ETHERTYPES = {"802.1q": 0x8100, "802.1ad": 0x88A8}
-_LINK_STATES = ("auto", "enable", "disable")  # enum ifla_vf_link_state_*
+_ETHERTYPES = {"802.1q": 0x8100, "802.1ad": 0x88A8}  # include/uapi/linux/if_ether.h
 NO_MAC = "00:00:00:00:00:00"
+# The legal values of an attribute. They stand here only.
+VLAN_PROTOCOLS = tuple(_ETHERTYPES)
+LINK_STATES = ("auto", "enable", "disable")  # enum ifla_vf_link_state_*, in its order
+HIGHEST_VLAN, HIGHEST_QOS = 4094, 7
+HIGHEST_RATE = (1 << 32) - 2  # Mbit/s; all ones mean "unknown"
 
 
 class VfAttributes(NamedTuple):
@@ -38,6 +43,11 @@ class VfAttributes(NamedTuple):
     link_state: str | None = None
     min_tx_rate: int | None = None
     max_tx_rate: int | None = None
+
+    @property
+    def tag(self) -> tuple[int | None, int | None, str | None]:
+        """What the PF tags with, which the kernel takes as a whole: VLAN, QoS, protocol."""
+        return self.vlan, self.vlan_qos, self.vlan_proto
 
 
 def attributes(sock: Socket, pf: str, index: int) -> VfAttributes | None:
@@ -112,7 +122,7 @@ def set_trust(sock: Socket, pf: str, index: int, on: bool) -> None:
 
 def set_link_state(sock: Socket, pf: str, index: int, state: str) -> None:
     """Set whether the VF's carrier follows the PF ("auto") or is forced."""
-    value = {"setting": _LINK_STATES.index(state)}
+    value = {"setting": LINK_STATES.index(state)}
     _set(sock, pf, index, f"link_state {state}", "IFLA_VF_LINK_STATE", value)
 
 
@@ -156,7 +166,7 @@ def _attributes(info: Message) -> VfAttributes:
         vlan_proto="802.1ad" if ethertype == _ETHERTYPES["802.1ad"] else "802.1q",
         spoofchk=flag("IFLA_VF_SPOOFCHK"),
         trust=flag("IFLA_VF_TRUST"),
-        link_state=_LINK_STATES[state] if state in (0, 1, 2) else None,
+        link_state=LINK_STATES[state] if state is not None and state < len(LINK_STATES) else None,
         min_tx_rate=value("IFLA_VF_RATE", "min_tx_rate"),
         max_tx_rate=value("IFLA_VF_RATE", "max_tx_rate"),
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ipam.__main__ import main as fixipam
 from sriov_cni.__main__ import main as sriov
-from sriov_cni.domain import vf
+from sriov_cni.device import handover
 from sriov_cni.kernel import netns, patience
 from tests.hostile.case import Case, decode
 from tests.hostile.execution import SLOW, Ending, execute, faults, paths_named, strays
@@ -16,7 +16,7 @@ from tests.hostile.place import Place, empty, end_processes
 from tests.hostile.sandbox import WRITABLE
 
 # What waits for a driver or a dying namespace waits for nothing here.
-vf._PATIENCE = patience.PATIENCE = 0.02
+handover.ARRIVAL_PATIENCE = patience.PATIENCE = 0.02
 
 EXECUTABLES = {"sriov": sriov, "fixipam": fixipam}
 _OFF_LIMITS = (*(path for path in WRITABLE if path != "/var/lib"), "/proc")

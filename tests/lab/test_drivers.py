@@ -4,7 +4,7 @@
 Busy (EBUSY, EAGAIN): ice, i40e, iavf. VFs left out of the list: ice. A zero MAC refused (EINVAL):
 qede, bnx2x, be2net, octeontx2. Attributes refused since the eswitch mode changed (EOPNOTSUPP):
 mlx5, ice. The places in their source are named where the product waits for it or gets around it:
-kernel/patience.py, kernel/vfs.py, domain/mac.py, domain/restoration.py.
+kernel/patience.py, kernel/vfs.py, device/mac.py, device/restoration.py.
 """
 
 import errno

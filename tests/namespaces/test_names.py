@@ -107,7 +107,7 @@ def test_an_interface_name_taken_in_the_pod_is_refused(
 
 # What udev does when it comes across a device that came home, between two requests of a DEL.
 GIVEN_MEANWHILE = """
-from sriov_cni.domain import restoration
+from sriov_cni.device import restoration
 from sriov_cni.kernel import links
 from sriov_cni.kernel.netlink import Socket
 

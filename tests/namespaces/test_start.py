@@ -85,7 +85,7 @@ def test_version_loads_no_library_at_all(bare: Plugin) -> None:
     loaded = bare("VERSION", {"cniVersion": "1.1.0"}).stderr.split()
     libraries = {name for name in loaded if name in LIBRARIES.split()}
     assert libraries == set()
-    assert [name for name in loaded if name.startswith(("sriov_cni.domain", "ipam"))] == []
+    assert [name for name in loaded if name.startswith(("sriov_cni.attachment", "ipam"))] == []
 
 
 def test_what_is_unusual_is_loaded_when_it_happens() -> None:

@@ -10,16 +10,19 @@ import pytest
 from tests.unit.executable import REPOSITORY
 
 PRODUCT = ("sriov_cni", "ipam")
-CNI, COMMANDS, DOMAIN = "sriov_cni.cni", "sriov_cni.commands", "sriov_cni.domain"
-KERNEL, STORE = "sriov_cni.kernel", "sriov_cni.store"
-ADDRESSING = "sriov_cni.domain.addressing"
+CNI, COMMANDS = "sriov_cni.cni", "sriov_cni.commands"
+ATTACHMENT, POD = "sriov_cni.attachment", "sriov_cni.pod"
+DEVICE, KERNEL, STORE = "sriov_cni.device", "sriov_cni.kernel", "sriov_cni.store"
+IPAM_CLIENT = "sriov_cni.attachment.ipam_client"
 # Who may import what of the project. The longest key that a module's name begins with counts.
 ARROWS: dict[str, tuple[str, ...]] = {
     "sriov_cni": (),
-    "sriov_cni.__main__": (CNI, COMMANDS, DOMAIN),
-    COMMANDS: (COMMANDS, DOMAIN, CNI, KERNEL),
-    DOMAIN: (DOMAIN, CNI, KERNEL, STORE),
-    ADDRESSING: (DOMAIN, CNI, "ipam"),
+    "sriov_cni.__main__": (CNI, COMMANDS, ATTACHMENT),
+    COMMANDS: (COMMANDS, ATTACHMENT, POD, DEVICE, CNI, KERNEL),
+    ATTACHMENT: (ATTACHMENT, DEVICE, CNI, KERNEL, STORE),
+    IPAM_CLIENT: (CNI, "ipam"),
+    POD: (CNI, KERNEL),
+    DEVICE: (DEVICE, KERNEL),
     CNI: (CNI,),
     KERNEL: (KERNEL,),
     STORE: (),

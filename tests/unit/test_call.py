@@ -4,10 +4,11 @@
 import pytest
 
 from sriov_cni.cni import errors
-from sriov_cni.cni.call import COMMANDS, Attachment, Call, command_of, read
+from sriov_cni.cni.call import COMMANDS, Call, command_of, read
 from sriov_cni.cni.document import JsonObject
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.names import LONGEST_IDENTIFIER
+from sriov_cni.cni.owner import Owner
 
 ENVIRONMENT = {
     "CNI_CONTAINERID": "b7c1_Ff.0-9",
@@ -71,12 +72,15 @@ def test_a_variable_the_command_does_not_require_may_be_absent(command: str) -> 
 
 
 def test_add_is_about_an_interface_of_a_container_in_a_namespace() -> None:
-    assert call("ADD").attachment == Attachment("b7c1_Ff.0-9", "net1", "/run/netns/pod")
+    assert (call("ADD").owner, call("ADD").netns) == (
+        Owner("b7c1_Ff.0-9", "net1"),
+        "/run/netns/pod",
+    )
 
 
 @pytest.mark.parametrize("command", ["GC", "STATUS"])
 def test_gc_and_status_are_about_no_container(command: str) -> None:
-    assert call(command, CNI_CONTAINERID="../..").attachment == Attachment("", "")
+    assert call(command, CNI_CONTAINERID="../..").owner == Owner("", "")
 
 
 WRONG_VALUES = {
@@ -114,7 +118,7 @@ def test_a_wrong_value_is_refused_by_its_variables_name(
 
 @pytest.mark.parametrize("name", ["a", "net1", "eth0.100", "fifteen_letters", "ééééééé", "@,;!"])
 def test_an_interface_may_be_called_what_the_kernel_allows(name: str) -> None:
-    assert call("ADD", CNI_IFNAME=name).attachment.ifname == name
+    assert call("ADD", CNI_IFNAME=name).owner.ifname == name
 
 
 @pytest.mark.parametrize("name", ["mynet", "0", "A.b_c-d", "n" * LONGEST_IDENTIFIER])

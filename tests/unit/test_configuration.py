@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from sriov_cni.attachment.configuration import Configuration, parse
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import read
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Dns
-from sriov_cni.domain.configuration import Configuration, parse
 from sriov_cni.kernel.vfs import VfAttributes
 from tests.plugin import MYNET, MYNET_ARGS, Document
 

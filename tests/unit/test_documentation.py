@@ -10,9 +10,10 @@ import textwrap
 import pytest
 
 from ipam import commands as fixipam
+from sriov_cni.attachment import configuration
 from sriov_cni.cni import errors
-from sriov_cni.cni.call import Attachment, Call
-from sriov_cni.domain import configuration
+from sriov_cni.cni.call import Arguments, Call
+from sriov_cni.cni.owner import Owner
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
 DOCUMENTS = (
@@ -54,15 +55,16 @@ def test_every_example_is_a_configuration_that_is_accepted(example: str) -> None
     addresses = [s["subnet"].replace(".0/", ".9/") for s in subnets if "subnet" in s]
     call = Call(
         command="ADD",
-        attachment=Attachment("container", "net1", "/run/netns/pod"),
-        arguments=f"IP={addresses[0]}" if addresses else "",
+        owner=Owner("container", "net1"),
+        netns="/run/netns/pod",
+        arguments=Arguments.parse(f"IP={addresses[0]}" if addresses else ""),
         path="/opt/cni/bin",
         network=config["name"],
         version=config["cniVersion"],
         config=config,
     )
     if subnets:
-        fixipam.validate(call)
+        fixipam.plan(call)
     if config["type"] == "sriov":
         handed_over = (
             {"runtimeConfig": {"deviceID": "0000:3b:02.1"}} if "master" not in config else {}

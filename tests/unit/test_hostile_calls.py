@@ -11,13 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipam import commands as fixipam
+from sriov_cni.attachment import configuration
 from sriov_cni.cni import errors, log
 from sriov_cni.cni.call import COMMANDS, Call, read
 from sriov_cni.cni.document import decode, encode
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import parse_result, previous_result
 from sriov_cni.cni.versions import SUPPORTED
-from sriov_cni.domain import configuration
 from tests.hostile.values import KEYS, VALUES
 
 CODES = {
@@ -98,9 +98,10 @@ def test_a_call_is_read_or_refused(
     except CniError as error:
         return refused(error)
     # what was accepted can be kept in a record, and is found there again
-    kept = {"attachment": call.attachment, "arguments": call.arguments, "config": call.config}
+    kept = {"owner": call.owner, "netns": call.netns, "config": call.config}
+    kept["arguments"] = call.arguments.text
     assert decode(encode(kept), "it", deepest=65) == json.loads(json.dumps(kept))
-    assert "/" not in call.attachment.container_id + call.attachment.ifname
+    assert "/" not in call.owner.container_id + call.owner.ifname
     return None
 
 
@@ -127,7 +128,7 @@ def test_an_address_plan_is_understood_or_refused(
 ) -> None:
     plan = {"subnet": "10.1.0.0/24", "gateway": "10.1.0.1", **plan}
     try:
-        fixipam.validate(call_with({**config, "ipam": plan}, arguments))
+        fixipam.plan(call_with({**config, "ipam": plan}, arguments))
     except CniError as error:
         refused(error)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sriov_cni.cni.names import (
     LONGEST_IDENTIFIER,
-    identifier_fault,
-    interface_name_fault,
-    is_pci_address,
+    why_no_identifier,
+    why_no_interface_name,
 )
+from sriov_cni.kernel.sysfs import is_pci_address
 
 # Any code point: names come from JSON escapes and, undecodable bytes included, from the environment
 anything = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -22,7 +22,7 @@ suspects = st.text(st.sampled_from("a0._-/:\\ \t\n\0\x7f\u00a0\u2028\u200b\u00e9
 @given(anything | suspects)
 @example("\ud800")
 def test_no_interface_name_leaves_its_directory_or_line(name: str) -> None:
-    if interface_name_fault(name) is None:
+    if why_no_interface_name(name) is None:
         assert os.path.normpath(f"/sys/class/net/{name}") == f"/sys/class/net/{name}"
         assert name.split() == [name]
         assert name.isprintable()
@@ -31,7 +31,7 @@ def test_no_interface_name_leaves_its_directory_or_line(name: str) -> None:
 
 @given(anything | suspects)
 def test_no_identifier_leaves_its_directory_or_line(name: str) -> None:
-    if identifier_fault(name) is None:
+    if why_no_identifier(name) is None:
         assert os.path.normpath(f"/state/{name}") == f"/state/{name}"
         assert name.split() == [name]
         assert name.isascii()
@@ -40,7 +40,7 @@ def test_no_identifier_leaves_its_directory_or_line(name: str) -> None:
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,30}", fullmatch=True))
 def test_every_identifier_of_the_specification_is_one(name: str) -> None:
-    assert identifier_fault(name) is None
+    assert why_no_identifier(name) is None
 
 
 @given(anything | suspects | st.text("0123456789abcdefABCDEF:.", max_size=16))
@@ -68,7 +68,7 @@ def test_anything_else_is_no_pci_address(address: str) -> None:
 
 @given(st.from_regex(r"[a-z][a-z0-9._\-]{0,14}", fullmatch=True))
 def test_every_usual_interface_name_is_one(name: str) -> None:
-    assert interface_name_fault(name) is None
+    assert why_no_interface_name(name) is None
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_every_usual_interface_name_is_one(name: str) -> None:
     ],
 )
 def test_an_interface_name_is_refused_with_the_reason(name: str, reason: str) -> None:
-    assert reason in (interface_name_fault(name) or "")
+    assert reason in (why_no_interface_name(name) or "")
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_an_interface_name_is_refused_with_the_reason(name: str, reason: str) ->
     ],
 )
 def test_an_identifier_is_refused_with_the_reason(name: str, reason: str) -> None:
-    assert reason in (identifier_fault(name) or "")
+    assert reason in (why_no_identifier(name) or "")

@@ -7,8 +7,9 @@ import struct
 
 import pytest
 
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.messages import LinkMessage
-from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.netlink import Socket
 
 
 class Answering(Socket):

@@ -11,19 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sriov_cni.attachment.record import Record
+from sriov_cni.attachment.records import AttachmentRecords, UnreadableError
 from sriov_cni.cni import log
-from sriov_cni.cni.call import Attachment
+from sriov_cni.cni.call import Arguments
 from sriov_cni.cni.document import DEEPEST, decode
-from sriov_cni.cni.names import is_pci_address
-from sriov_cni.domain.function import Function
-from sriov_cni.domain.record import Device, Record, Snapshot
-from sriov_cni.domain.registry import Registry, UnreadableError
+from sriov_cni.cni.owner import Owner
+from sriov_cni.device.pci import PciFunction
+from sriov_cni.device.snapshot import Device, Snapshot
 from sriov_cni.kernel.links import Settings
+from sriov_cni.kernel.sysfs import is_pci_address
 from sriov_cni.kernel.vfs import VfAttributes
 from tests.hostile.values import VALUES
 
 ADDRESS = "0000:3b:02.1"
 NAME = f"{ADDRESS},pod,net1"
+OWNER = Owner("pod", "net1")
 U32 = st.integers(0, (1 << 32) - 1)
 macs = st.binary(min_size=6, max_size=6).map(lambda raw: raw.hex(":"))
 device_names = st.text(
@@ -61,18 +64,23 @@ attributes = st.builds(
 )
 identifiers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,30}", fullmatch=True)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
-records = st.builds(
+arguments = st.sampled_from(["", "IP=10.1.0.2;VF=1", "IgnoreUnknown=1"]) | st.builds(
+    "{}={}".format,
+    st.text("abcXYZ", min_size=1, max_size=9),
+    texts.map(lambda t: t.replace(";", "")),
+)
+any_records = st.builds(
     Record,
-    attachment=st.builds(Attachment, st.just("pod"), st.just("net1"), texts),
+    owner=st.just(OWNER),
+    netns=texts,
     network=identifiers,
     boot=texts,
-    function=st.builds(Function, texts, st.none() | st.integers(0, 65535), st.just(ADDRESS)),
+    function=st.builds(PciFunction, texts, st.none() | st.integers(0, 65535), st.just(ADDRESS)),
     before=st.builds(Snapshot, st.none() | devices, st.none() | attributes),
-    arguments=texts,
+    arguments=arguments.map(Arguments.parse),
     config=st.dictionaries(texts, texts, max_size=2),
     granted=st.booleans(),
 )
-ATTACHMENT = Attachment("pod", "net1")
 
 
 @pytest.fixture(scope="module")
@@ -84,48 +92,48 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     log.configure("info", None)
 
 
-def registry_with(state: Path, name: str, content: bytes) -> Registry:
-    """Return a registry in which there is just one file."""
-    registry = Registry(str(state), create=True)
+def records_with(state: Path, name: str, content: bytes) -> AttachmentRecords:
+    """Return records in which there is just one file."""
+    records = AttachmentRecords(str(state), create=True)
     for old in state.iterdir():
         old.unlink()
     (state / name).write_bytes(content)
-    return registry
+    return records
 
 
-@given(records)
+@given(any_records)
 def test_a_record_is_read_as_it_was_written(state: Path, record: Record) -> None:
-    registry = registry_with(state, NAME, record.encode())
-    assert registry.find(ATTACHMENT) == record
+    records = records_with(state, NAME, record.encode())
+    assert records.find(OWNER) == record
 
 
 def nested(levels: int) -> dict[str, Any]:
     return {"a": nested(levels - 1)} if levels > 1 else {}
 
 
-@given(records)
+@given(any_records)
 def test_a_record_holds_the_deepest_configuration(state: Path, record: Record) -> None:
     config = decode(json.dumps(nested(DEEPEST)).encode(), "the configuration")
-    registry = registry_with(state, NAME, record._replace(config=config).encode())
-    assert registry.find(ATTACHMENT) == record._replace(config=config)
+    records = records_with(state, NAME, record._replace(config=config).encode())
+    assert records.find(OWNER) == record._replace(config=config)
 
 
 def replaced(document: Any, place: int, value: Any) -> Any:
     """Return a document with the value at a place replaced; places are counted, and wrap."""
     slots: list[tuple[Any, Any]] = []
 
-    def collect(holder: Any) -> None:
-        for key, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
-            slots.append((holder, key))
+    def collect(parent: Any) -> None:
+        for key, item in parent.items() if isinstance(parent, dict) else enumerate(parent):
+            slots.append((parent, key))
             if isinstance(item, dict | list):
                 collect(item)
 
     collect(document)
-    holder, key = slots[place % len(slots)]
+    parent, key = slots[place % len(slots)]
     if value is ...:
-        del holder[key]
+        del parent[key]
     else:
-        holder[key] = value
+        parent[key] = value
     return document
 
 
@@ -134,7 +142,8 @@ def assert_whole(record: Record) -> None:
     device, attributes = record.before
     assert is_pci_address(record.function.address)
     assert type(record.function.vf) in (int, type(None))
-    words = [*record.attachment, record.network, record.boot, record.arguments, record.function.pf]
+    words = [*record.owner, record.netns, record.network, record.boot, record.function.pf]
+    words += [record.arguments.text, *record.arguments.values, *record.arguments.values.values()]
     if device is not None:
         words += [device.name, *device.alternative_names, device.parent]
         assert (type(device.mtu), type(device.up)) == (int, bool)
@@ -148,8 +157,10 @@ def assert_whole(record: Record) -> None:
     if attributes is not None:
         texts = (attributes.mac, attributes.vlan_proto, attributes.link_state)
         assert all(isinstance(text, str | None) for text in texts)
-        assert all(type(flag) in (bool, type(None)) for flag in attributes[4:6])
-        numbers = (*attributes[1:3], *attributes[7:9])
+        flags = (attributes.spoofchk, attributes.trust)
+        assert all(type(flag) in (bool, type(None)) for flag in flags)
+        rates = (attributes.min_tx_rate, attributes.max_tx_rate)
+        numbers = (attributes.vlan, attributes.vlan_qos, *rates)
         assert all(type(number) in (int, type(None)) for number in numbers)
 
 
@@ -163,20 +174,20 @@ def found_or_refused(look: Callable[[], Record | None]) -> Record | None:
 
 def is_looked_at_by_everybody(state: Path, name: str, content: bytes) -> None:
     """Look at one file in all ways there are; what is returned is whole, and the file stays."""
-    registry = registry_with(state, name, content)
+    records = records_with(state, name, content)
     found = [
-        found_or_refused(lambda: registry.find(ATTACHMENT)),
-        found_or_refused(lambda: registry.holder(ADDRESS)),
+        found_or_refused(lambda: records.find(OWNER)),
+        found_or_refused(lambda: records.claimant(ADDRESS)),
     ]
-    registry.attachments_of("mynet")
-    assert registry.claimed_addresses() == {name.partition(",")[0]}
+    records.owners_in("mynet")
+    assert records.claimed_addresses() == {name.partition(",")[0]}
     assert os.listdir(state) == [name]
     for record in found:
         if record is not None:
             assert_whole(record)
 
 
-@given(records, st.integers(0, 200), st.sampled_from((*VALUES, ...)))
+@given(any_records, st.integers(0, 200), st.sampled_from((*VALUES, ...)))
 def test_a_record_with_any_value_replaced_is_read_or_refused(
     state: Path, record: Record, place: int, value: Any
 ) -> None:
@@ -184,7 +195,7 @@ def test_a_record_with_any_value_replaced_is_read_or_refused(
     is_looked_at_by_everybody(state, NAME, content)
 
 
-@given(records, st.integers(0, 10_000), st.binary(max_size=3), st.integers(0, 5))
+@given(any_records, st.integers(0, 10_000), st.binary(max_size=3), st.integers(0, 5))
 def test_a_record_with_any_bytes_replaced_is_read_or_refused(
     state: Path, record: Record, place: int, new: bytes, length: int
 ) -> None:
@@ -196,21 +207,21 @@ def test_a_record_with_any_bytes_replaced_is_read_or_refused(
 @given(st.binary(max_size=100))
 def test_any_bytes_are_refused_by_who_asks_for_them(state: Path, content: bytes) -> None:
     is_looked_at_by_everybody(state, NAME, content)
-    registry = Registry(str(state), create=True)
+    records = AttachmentRecords(str(state), create=True)
     with pytest.raises(UnreadableError):
-        registry.find(ATTACHMENT)
+        records.find(OWNER)
     with pytest.raises(UnreadableError):
-        registry.holder(ADDRESS)
+        records.claimant(ADDRESS)
 
 
-@given(records)
+@given(any_records)
 def test_a_record_under_another_name_is_refused(state: Path, record: Record) -> None:
-    registry = registry_with(state, f"{ADDRESS},other,net1", record.encode())
+    records = records_with(state, f"{ADDRESS},other,net1", record.encode())
     with pytest.raises(UnreadableError):
-        registry.find(Attachment("other", "net1"))
+        records.find(Owner("other", "net1"))
 
 
-@given(records, st.dictionaries(texts, texts, max_size=2))
+@given(any_records, st.dictionaries(texts, texts, max_size=2))
 def test_keys_that_are_not_known_are_passed_over(
     state: Path, record: Record, more: dict[str, Any]
 ) -> None:
@@ -219,41 +230,41 @@ def test_keys_that_are_not_known_are_passed_over(
     for part in parts:
         for key in more.keys() - part.keys():
             part[key] = more[key]
-    registry = registry_with(state, NAME, json.dumps(written).encode())
-    assert registry.find(ATTACHMENT) == record
+    records = records_with(state, NAME, json.dumps(written).encode())
+    assert records.find(OWNER) == record
 
 
-@given(records, st.integers(2, 1 << 70))
+@given(any_records, st.integers(2, 1 << 70))
 def test_a_newer_format_is_told_from_damage(state: Path, record: Record, form: int) -> None:
     written = json.loads(record.encode()) | {"format": form, "before": "otherwise"}
-    registry = registry_with(state, NAME, json.dumps(written).encode())
+    records = records_with(state, NAME, json.dumps(written).encode())
     with pytest.raises(UnreadableError) as refused:
-        registry.find(ATTACHMENT)
+        records.find(OWNER)
     assert refused.value.newer
     assert refused.value.network == record.network
 
 
-@given(records)
+@given(any_records)
 def test_what_was_refused_is_noted_until_it_is_forgotten(state: Path, record: Record) -> None:
-    registry = registry_with(state, NAME, record.encode())
-    record = record._replace(boot=registry.boot)
-    registry.write(record)
-    note = registry.note_unrestored(record, ["setting MAC: Invalid argument (EINVAL)"])
-    registry.remove(record)
+    records = records_with(state, NAME, record.encode())
+    record = record._replace(boot=records.boot)
+    records.write(record)
+    note = records.note_unrestored(record, ["setting MAC: Invalid argument (EINVAL)"])
+    records.remove(record)
     assert json.loads(Path(note).read_text())["refused"] == [
         "setting MAC: Invalid argument (EINVAL)"
     ]
-    registry.note_unrestored(record._replace(network="later"), [])
-    assert registry.unrestored(ADDRESS) == record
-    registry.forget_unrestored(ADDRESS)
-    assert registry.unrestored(ADDRESS) is None
+    records.note_unrestored(record._replace(network="later"), [])
+    assert records.unrestored(ADDRESS) == record
+    records.forget_unrestored(ADDRESS)
+    assert records.unrestored(ADDRESS) is None
     assert not os.path.exists(note)
 
 
 @given(st.binary(max_size=100))
 def test_a_note_that_cannot_be_read_is_removed(state: Path, content: bytes) -> None:
-    registry = registry_with(state, f"unrestored,{ADDRESS}", content)
-    assert registry.unrestored(ADDRESS) is None
+    records = records_with(state, f"unrestored,{ADDRESS}", content)
+    assert records.unrestored(ADDRESS) is None
     assert os.listdir(state) == []
 
 
@@ -279,12 +290,10 @@ def test_a_returned_record_does_not_climb(tmp_path: Path, key: str) -> None:
         "config": {},
     }
     log.configure("panic", None)
-    assert registry_with(tmp_path, "returned,pod,net1", json.dumps(values).encode()).find(
-        ATTACHMENT
-    )
+    assert records_with(tmp_path, "returned,pod,net1", json.dumps(values).encode()).find(OWNER)
     hostile = json.dumps(values | {key: CLIMBING[key]}).encode()
     with pytest.raises(UnreadableError):
-        registry_with(tmp_path, "returned,pod,net1", hostile).find(ATTACHMENT)
+        records_with(tmp_path, "returned,pod,net1", hostile).find(OWNER)
     log.configure("info", None)
 
 
@@ -294,6 +303,6 @@ def test_a_returned_record_does_not_climb(tmp_path: Path, key: str) -> None:
 )
 def test_what_is_a_pci_address_has_a_lock(state: Path, text: str) -> None:
     if is_pci_address(text):
-        registry = Registry(str(state), create=True)
-        assert registry.lock(text, patience=0)
-        registry.unlock(text)
+        records = AttachmentRecords(str(state), create=True)
+        assert records.try_lock(text)
+        records.unlock(text)

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from sriov_cni.cni.call import Attachment
+from sriov_cni.attachment.record import Record
+from sriov_cni.attachment.records import AttachmentRecords
+from sriov_cni.cni.call import Arguments
 from sriov_cni.cni.document import LARGEST_DOCUMENT, decode
 from sriov_cni.cni.names import LONGEST_IDENTIFIER
-from sriov_cni.domain.function import Function
-from sriov_cni.domain.record import Device, Record, Snapshot
-from sriov_cni.domain.registry import Registry
+from sriov_cni.cni.owner import Owner
+from sriov_cni.device.pci import PciFunction
+from sriov_cni.device.snapshot import Device, Snapshot
 from sriov_cni.kernel.vfs import VfAttributes
 
 ADDRESS = "0000:3b:02.1"
@@ -29,20 +31,21 @@ BEFORE = Snapshot(
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    """A node's registry, new."""
-    return Registry(str(tmp_path / "sriov"), create=True)
+def records(tmp_path: Path) -> AttachmentRecords:
+    """A node's records, new."""
+    return AttachmentRecords(str(tmp_path / "sriov"), create=True)
 
 
-def record(registry: Registry, **changes: Any) -> Record:
+def record(records: AttachmentRecords, **changes: Any) -> Record:
     """Return the record of an attachment, some of it changed."""
     usual = Record(
-        attachment=Attachment("pod-a", "net1", "/run/netns/pod-a"),
+        owner=Owner("pod-a", "net1"),
+        netns="/run/netns/pod-a",
         network="mynet",
-        boot=registry.boot,
-        function=Function("eth1", 1, ADDRESS),
+        boot=records.boot,
+        function=PciFunction("eth1", 1, ADDRESS),
         before=BEFORE,
-        arguments="VF=1",
+        arguments=Arguments.parse("VF=1"),
         config={"name": "mynet", "master": "eth1"},
     )
     return usual._replace(**changes)
@@ -51,71 +54,73 @@ def record(registry: Registry, **changes: Any) -> Record:
 @pytest.mark.parametrize(
     "before", [BEFORE, BEFORE._replace(attributes=None), BEFORE._replace(device=None)]
 )
-def test_a_record_is_read_as_it_was_written(registry: Registry, before: Snapshot) -> None:
-    written = record(registry, before=before)
-    registry.write(written)
-    assert registry.find(written.attachment) == written
+def test_a_record_is_read_as_it_was_written(records: AttachmentRecords, before: Snapshot) -> None:
+    written = record(records, before=before)
+    records.write(written)
+    assert records.find(written.owner) == written
 
 
-def test_a_record_is_found_by_container_and_interface(registry: Registry) -> None:
-    registry.write(record(registry))
-    assert registry.find(Attachment("pod-a", "net1")) is not None
-    assert registry.find(Attachment("pod-a", "net2")) is None
-    assert registry.find(Attachment("pod", "net1")) is None
+def test_a_record_is_found_by_container_and_interface(records: AttachmentRecords) -> None:
+    records.write(record(records))
+    assert records.find(Owner("pod-a", "net1")) is not None
+    assert records.find(Owner("pod-a", "net2")) is None
+    assert records.find(Owner("pod", "net1")) is None
 
 
-def test_a_record_is_found_by_the_vf_it_claims(registry: Registry) -> None:
-    registry.write(record(registry))
-    assert registry.holder(ADDRESS) == record(registry)
-    assert registry.holder("0000:3b:02.2") is None
-    assert registry.claimed_addresses() >= {ADDRESS}
+def test_a_record_is_found_by_the_vf_it_claims(records: AttachmentRecords) -> None:
+    records.write(record(records))
+    assert records.claimant(ADDRESS) == record(records)
+    assert records.claimant("0000:3b:02.2") is None
+    assert records.claimed_addresses() >= {ADDRESS}
 
 
-def test_the_attachments_of_a_network_are_listed(registry: Registry) -> None:
-    other = Attachment("pod-b", "net1")
-    registry.write(record(registry))
-    registry.write(
+def test_the_attachments_of_a_network_are_listed(records: AttachmentRecords) -> None:
+    other = Owner("pod-b", "net1")
+    records.write(record(records))
+    records.write(
         record(
-            registry,
-            attachment=other,
+            records,
+            owner=other,
             network="other",
-            function=Function("eth1", 1, "0000:3b:02.2"),
+            function=PciFunction("eth1", 1, "0000:3b:02.2"),
         )
     )
-    assert registry.attachments_of("other") == [other]
+    assert records.owners_in("other") == [other]
 
 
-def test_after_a_reboot_the_vf_is_free_and_the_record_still_there(registry: Registry) -> None:
-    earlier = record(registry, boot="another boot")
-    registry.write(earlier)
-    assert registry.holder(ADDRESS) is None
-    assert registry.find(earlier.attachment) == earlier
+def test_after_a_reboot_the_vf_is_free_and_the_record_still_there(
+    records: AttachmentRecords,
+) -> None:
+    earlier = record(records, boot="another boot")
+    records.write(earlier)
+    assert records.claimant(ADDRESS) is None
+    assert records.find(earlier.owner) == earlier
 
 
 def test_after_the_end_of_its_claim_the_vf_is_free_and_the_record_still_there(
-    registry: Registry,
+    records: AttachmentRecords,
 ) -> None:
-    written = record(registry)
-    registry.write(written)
-    registry.end_claim(written)
-    assert registry.holder(ADDRESS) is None
-    assert registry.find(written.attachment) == written
+    written = record(records)
+    records.write(written)
+    records.end_claim(written)
+    assert records.claimant(ADDRESS) is None
+    assert records.find(written.owner) == written
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_a_removed_record_is_gone_however_often(registry: Registry, ended: bool) -> None:
-    written = record(registry)
-    registry.write(written)
+def test_a_removed_record_is_gone_however_often(records: AttachmentRecords, ended: bool) -> None:
+    written = record(records)
+    records.write(written)
     if ended:
-        registry.end_claim(written)
-    registry.remove(written)
-    registry.remove(written)
-    assert registry.find(written.attachment) is None
-    assert registry.attachments_of("mynet") == []
+        records.end_claim(written)
+    records.remove(written)
+    records.remove(written)
+    assert records.find(written.owner) is None
+    assert records.owners_in("mynet") == []
 
 
-def test_a_node_that_never_had_an_attachment_has_no_registry(tmp_path: Path) -> None:
-    assert Registry.existing(str(tmp_path / "sriov")) is None
+def test_a_node_that_never_had_an_attachment_has_no_records(tmp_path: Path) -> None:
+    assert AttachmentRecords.existing(str(tmp_path / "sriov")) is None
 
 
 def largest(content: bytes) -> bytes:
@@ -125,13 +130,15 @@ def largest(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("content", [b"x", "\u00e9".encode()], ids=["ascii", "not ascii"])
-def test_a_record_holds_the_largest_configuration(registry: Registry, content: bytes) -> None:
-    written = record(registry, config=decode(largest(content), "the configuration"))
-    registry.write(written)
-    assert registry.find(written.attachment) == written
+def test_a_record_holds_the_largest_configuration(
+    records: AttachmentRecords, content: bytes
+) -> None:
+    written = record(records, config=decode(largest(content), "the configuration"))
+    records.write(written)
+    assert records.find(written.owner) == written
 
 
-def test_a_record_holds_the_longest_names(registry: Registry) -> None:
-    written = record(registry, attachment=Attachment("c" * LONGEST_IDENTIFIER, "i" * 15))
-    registry.write(written)
-    assert registry.find(written.attachment) == written
+def test_a_record_holds_the_longest_names(records: AttachmentRecords) -> None:
+    written = record(records, owner=Owner("c" * LONGEST_IDENTIFIER, "i" * 15))
+    records.write(written)
+    assert records.find(written.owner) == written

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sriov_cni.attachment import configuration
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call, read
 from sriov_cni.cni.document import JsonObject
 from sriov_cni.cni.errors import CniError
-from sriov_cni.domain import configuration
 from tests.hostile.values import VALUES
 
 
@@ -40,7 +40,7 @@ def call(arguments: str = "", /, **config: object) -> Call:
     ],
 )
 def test_cni_args_are_pairs_whose_keys_have_no_case(args: str, meaning: dict[str, str]) -> None:
-    assert call(args).args == meaning
+    assert call(args).arguments == (args, meaning)
 
 
 @pytest.mark.parametrize("true", ["1", "t", "T", "true", "TRUE", "True"])

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from sriov_cni.domain import vf
-from sriov_cni.domain.function import Administrator
+from sriov_cni.device import vf
+from sriov_cni.device.pci import VfSlot
 from sriov_cni.kernel import patience, vfs
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.messages import LinkMessage
-from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.netlink import Socket
 
 _RTM_NEWLINK = 16
 _STATISTICS = 100  # bytes that an entry has more where the kernel does not leave them out
@@ -90,4 +91,4 @@ def test_a_vf_that_stays_left_out_is_an_error_after_a_while(
 ) -> None:
     monkeypatch.setattr(patience, "PATIENCE", 0.05)
     with pytest.raises(KernelError, match="looking for VF 2"):
-        vf.attributes(Answering(entry(0) + entry(1)), Administrator("eth1", 2))
+        vf.attributes(Answering(entry(0) + entry(1)), VfSlot("eth1", 2))

@@ -7,7 +7,7 @@ VF and answers "busy" meanwhile, or EACCES while the PF's MAC is not there yet. 
 waits for a fixed time or knows a driver's name: each step follows from what the kernel answered to
 the one before.
 
-Devices are on the host, down. Without an administrator there is only the effective MAC. All
+Devices are on the host, down. Without a slot there is only the effective MAC. All
 functions raise KernelError with the last refusal.
 """
 
@@ -15,11 +15,11 @@ import errno
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from sriov_cni.domain.function import Administrator
-from sriov_cni.domain.record import Snapshot
+from sriov_cni.device.pci import VfSlot
 from sriov_cni.kernel import links, vfs
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.links import Link
-from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.patience import BUSY, patiently
 
 _TIED = (errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES, errno.EINVAL)
@@ -27,15 +27,15 @@ _TIED = (errno.EADDRNOTAVAIL, errno.EPERM, errno.EACCES, errno.EINVAL)
 _NOT_YET = (errno.EPERM, errno.EACCES)
 
 
-def give(host: Socket, admin: Administrator | None, link: Link | None, mac: str) -> None:
+def give(host: Socket, slot: VfSlot | None, link: Link | None, mac: str) -> None:
     """Make `mac` both the administrative and the effective MAC of a VF; `link` None: no device."""
-    if admin is not None:
-        patiently(vfs.set_mac, host, *admin, mac)
+    if slot is not None:
+        patiently(vfs.set_mac, host, *slot, mac)
     if link is not None:
-        _make_effective(host, admin, link, mac, mac)
+        _make_effective(host, slot, link, mac, mac)
 
 
-def register(host: Socket, link: Link) -> None:
+def make_pf_learn_mac(host: Socket, link: Link) -> None:
     """Have a VF that chooses its own MAC tell the PF about it; the PF reports none at present.
 
     An igb PF delivers nothing to a VF after its administrative MAC was set back to zero, until the
@@ -52,46 +52,48 @@ def register(host: Socket, link: Link) -> None:
     _make_effective(host, None, link, link.mac, vfs.NO_MAC)
 
 
-def giving_back(
-    host: Socket, admin: Administrator | None, link: Link | None, before: Snapshot
+def restoring_steps(
+    host: Socket,
+    slot: VfSlot | None,
+    link: Link | None,
+    administrative: str | None,
+    own: str | None,
 ) -> Iterator[Callable[[], None]]:
-    """Yield what restores the MACs that a function had before."""
-    administrative = before.attributes.mac if before.attributes is not None else None
-    own = before.device.mac if before.device is not None else None
+    """Yield the steps back to the MACs that a function had: `administrative` and its `own` one."""
     if administrative is None:
-        admin = None
-    if admin is not None and administrative is not None:
-        yield partial(_set_administrative, host, admin, administrative, own)
+        slot = None
+    if slot is not None and administrative is not None:
+        yield partial(_set_administrative, host, slot, administrative, own)
     if link is not None and own is not None:
-        yield partial(_make_effective, host, admin, link, own, administrative or vfs.NO_MAC)
-    if admin is not None and administrative is not None:
+        yield partial(_make_effective, host, slot, link, own, administrative or vfs.NO_MAC)
+    if slot is not None and administrative is not None:
         # igb reports what the VF chose itself as if it had been set
-        yield partial(_set_administrative, host, admin, administrative, own)
+        yield partial(_set_administrative, host, slot, administrative, own)
 
 
-def _set_administrative(host: Socket, admin: Administrator, mac: str, own: str | None) -> None:
+def _set_administrative(host: Socket, slot: VfSlot, mac: str, own: str | None) -> None:
     """Make `mac` the administrative MAC, if it is not; see `_choose`."""
-    now = patiently(vfs.attributes, host, *admin)
+    now = patiently(vfs.attributes, host, *slot)
     if now is not None and now.mac != mac:
-        _choose(host, admin, mac, own)
+        _choose(host, slot, mac, own)
 
 
-def _choose(host: Socket, admin: Administrator, mac: str, own: str | None) -> None:
+def _choose(host: Socket, slot: VfSlot, mac: str, own: str | None) -> None:
     """Set the administrative MAC; a PF that refuses NO_MAC gets the VF's `own` instead.
 
     qede, bnx2x, be2net and octeontx2 take no MAC that is none (is_valid_ether_addr() in their
     ndo_set_vf_mac): they cannot go back to how it was before the first MAC was set.
     """
     try:
-        patiently(vfs.set_mac, host, *admin, mac)
+        patiently(vfs.set_mac, host, *slot, mac)
     except KernelError as refusal:
         if mac != vfs.NO_MAC or own is None or refusal.errno != errno.EINVAL:
             raise
-        patiently(vfs.set_mac, host, *admin, own)
+        patiently(vfs.set_mac, host, *slot, own)
 
 
 def _make_effective(
-    host: Socket, admin: Administrator | None, link: Link, mac: str, administrative: str
+    host: Socket, slot: VfSlot | None, link: Link, mac: str, administrative: str
 ) -> None:
     """Make `mac` effective, with `administrative`, which is in force, still so afterwards."""
 
@@ -100,28 +102,28 @@ def _make_effective(
         if now is None or now.mac != mac:
             links.set_mac(host, link, mac)
 
-    allowed = admin is not None and administrative in (mac, vfs.NO_MAC)
+    allowed = slot is not None and administrative in (mac, vfs.NO_MAC)
     try:
         # Lifting the administrative MAC would only have such a driver reset the VF once more.
         patiently(attempt, also=_NOT_YET if allowed else ())
     except KernelError as refusal:
-        if refusal.errno not in _TIED or admin is None:
+        if refusal.errno not in _TIED or slot is None:
             raise
-        _untie(host, admin, link, mac, administrative)
+        _untie(host, slot, link, mac, administrative)
 
 
-def _untie(host: Socket, admin: Administrator, link: Link, mac: str, administrative: str) -> None:
+def _untie(host: Socket, slot: VfSlot, link: Link, mac: str, administrative: str) -> None:
     """Make `mac` effective where the driver ties it to the administrative one."""
     try:  # lift that for the moment
-        patiently(vfs.set_mac, host, *admin, vfs.NO_MAC)
+        patiently(vfs.set_mac, host, *slot, vfs.NO_MAC)
         patiently(links.set_mac, host, link, mac)
     except KernelError:
         # left is the driver's own way: it takes the administrative MAC over when it goes down
-        _choose(host, admin, administrative, mac)
+        _choose(host, slot, administrative, mac)
         patiently(links.set_up, host, link, True)
         patiently(links.set_up, host, link, False)
         now = links.get(host, link.ifindex)
         if now is None or now.mac != mac:
             raise
     else:
-        _choose(host, admin, administrative, mac)
+        _choose(host, slot, administrative, mac)

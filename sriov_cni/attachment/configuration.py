@@ -12,13 +12,20 @@ from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.document import Fields, JsonObject, shown
 from sriov_cni.cni.errors import CniError
-from sriov_cni.cni.names import interface_name_fault, is_pci_address
+from sriov_cni.cni.names import why_no_interface_name
 from sriov_cni.cni.result import Dns, parse_dns
-from sriov_cni.kernel.vfs import VfAttributes
+from sriov_cni.kernel.sysfs import is_pci_address
+from sriov_cni.kernel.vfs import (
+    HIGHEST_QOS,
+    HIGHEST_RATE,
+    HIGHEST_VLAN,
+    LINK_STATES,
+    VLAN_PROTOCOLS,
+    VfAttributes,
+)
 
 DEFAULT_STATE_DIRECTORY = "/var/lib/cni/sriov"
 _HIGHEST_VF = 65534  # sriov_numvfs is a 16-bit count
-_HIGHEST_RATE = (1 << 32) - 2  # Mbit/s; the kernel's all-ones means "unknown"
 _KNOWN_ARGUMENTS = ("VF", "MAC", "VLAN", "IP")
 _REQUESTS = ("vlan", "vf", "deviceID")  # what args.cni may ask for where the network says so
 _Value = TypeVar("_Value")
@@ -95,7 +102,9 @@ def parse(call: Call) -> Configuration:
     )
     attributes_of_a_vf = (wanted.device_id, wanted.vf, *wanted.attributes)
     if wanted.pf_only and any(value is not None for value in attributes_of_a_vf):
-        raise fields.fault("pfOnly", "false where deviceID, vf or an attribute of a VF is given")
+        raise fields.error_for(
+            "pfOnly", "false where deviceID, vf or an attribute of a VF is given"
+        )
     return wanted
 
 
@@ -117,7 +126,7 @@ def _configure_log(fields: Fields) -> None:
     log.configure("info", path)  # where it is said if the level is wrong
     level = (fields.text("logLevel") or "info").lower()
     if level not in log.LEVELS:
-        raise fields.fault("logLevel", f"one of {', '.join(log.LEVELS)}")
+        raise fields.error_for("logLevel", f"one of {', '.join(log.LEVELS)}")
     log.configure(level, path)
 
 
@@ -142,7 +151,7 @@ def _places(call: Call) -> _Places:
     for item in listed:
         if item not in (*_REQUESTS, "mac", "ips"):  # the latter two are heard in any case
             right = f"a list out of {', '.join(_REQUESTS)}, which {shown(item)} is not"
-            raise call.fields.fault("requests", right)
+            raise call.fields.error_for("requests", right)
     if "deviceID" in listed:
         listed.append("pciBusID")
     heard, all_of_it = call.requests(listed), call.requests((*_REQUESTS, "pciBusID"))
@@ -166,13 +175,13 @@ def _agreed(places: _Places, key: str, read: Callable[[Fields], _Value | None]) 
     if settled is None:
         return arguments if pod is None else pod
     if runtime is None or key == "deviceID":
-        holder = "the network's" if runtime is None else "runtimeConfig's"
+        source = "the network's" if runtime is None else "runtimeConfig's"
         for place, asked in zip(places[1:3], (pod, arguments), strict=True):
             if asked is not None and asked != settled:
                 raise CniError(
                     errors.INVALID_CONFIGURATION,
                     f"invalid {place.where}{key}",
-                    f"{place.where}{key} is {shown(asked)}, but {holder} {key} is "
+                    f"{place.where}{key} is {shown(asked)}, but {source} {key} is "
                     f"{shown(settled)}: ask only for what the network leaves open",
                 )
     return settled
@@ -183,7 +192,7 @@ def _device_id(place: Fields) -> str | None:
         address = place.text(key)
         if address:
             if not is_pci_address(address):
-                raise place.fault(key, "the PCI address of a VF like 0000:01:10.0")
+                raise place.error_for(key, "the PCI address of a VF like 0000:01:10.0")
             return address.lower()
     return None
 
@@ -192,8 +201,8 @@ def _master(fields: Fields, *, required: bool) -> str:
     master = fields.text("master") or ""
     if not master and not required:
         return ""
-    if fault := interface_name_fault(master):
-        raise fields.fault("master", f"the name of a PF ({fault})")
+    if reason := why_no_interface_name(master):
+        raise fields.error_for("master", f"the name of a PF ({reason})")
     return master
 
 
@@ -204,21 +213,23 @@ def _comes_later(call: Call) -> bool:
 
 def _attributes(places: _Places) -> VfAttributes:
     fields = places[-1]
-    vlan = _agreed(places, "vlan", lambda place: place.integer("vlan", 0, 4094))
-    qos = fields.integer("vlanQoS", 0, 7)
+    vlan = _agreed(places, "vlan", lambda place: place.integer("vlan", 0, HIGHEST_VLAN))
+    qos = fields.integer("vlanQoS", 0, HIGHEST_QOS)
     proto = (fields.text("vlanProto") or "").lower() or None
-    if proto not in (None, "802.1q", "802.1ad"):
-        raise fields.fault("vlanProto", '"802.1q" or "802.1ad"')
+    if proto is not None and proto not in VLAN_PROTOCOLS:
+        raise fields.error_for("vlanProto", " or ".join(f'"{known}"' for known in VLAN_PROTOCOLS))
     if not vlan and qos:
-        raise fields.fault("vlanQoS", "0 or absent where no vlan from 1 to 4094 is asked for")
-    if not vlan and proto == "802.1ad":
-        raise fields.fault(
-            "vlanProto", "802.1q or absent where no vlan from 1 to 4094 is asked for"
+        raise fields.error_for(
+            "vlanQoS", f"0 or absent where no vlan from 1 to {HIGHEST_VLAN} is asked for"
         )
-    lowest = fields.integer("min_tx_rate", 0, _HIGHEST_RATE)
-    highest = fields.integer("max_tx_rate", 0, _HIGHEST_RATE)
+    if not vlan and proto == "802.1ad":
+        raise fields.error_for(
+            "vlanProto", f"802.1q or absent where no vlan from 1 to {HIGHEST_VLAN} is asked for"
+        )
+    lowest = fields.integer("min_tx_rate", 0, HIGHEST_RATE)
+    highest = fields.integer("max_tx_rate", 0, HIGHEST_RATE)
     if lowest and highest and lowest > highest:
-        raise fields.fault("min_tx_rate", f"at most max_tx_rate, which is {highest}")
+        raise fields.error_for("min_tx_rate", f"at most max_tx_rate, which is {highest}")
     return VfAttributes(
         mac=_agreed(places, "mac", _mac),
         vlan=vlan,
@@ -226,7 +237,7 @@ def _attributes(places: _Places) -> VfAttributes:
         vlan_proto=None if vlan is None else proto or "802.1q",
         spoofchk=_switch(fields, "spoofchk"),
         trust=_switch(fields, "trust"),
-        link_state=fields.choice("link_state", ("auto", "enable", "disable")),
+        link_state=fields.choice("link_state", LINK_STATES),
         min_tx_rate=lowest,
         max_tx_rate=highest,
     )
@@ -239,7 +250,7 @@ def _mac(place: Fields) -> str | None:
     try:
         return parse_mac(text)
     except ValueError:
-        raise place.fault("mac", "a unicast MAC address like 66:d8:02:77:aa:aa") from None
+        raise place.error_for("mac", "a unicast MAC address like 66:d8:02:77:aa:aa") from None
 
 
 def _switch(fields: Fields, key: str) -> bool | None:

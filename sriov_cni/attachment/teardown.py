@@ -7,27 +7,17 @@ DEL can try again.
 
 from typing import NamedTuple
 
+from sriov_cni.attachment import failure, ipam_client
+from sriov_cni.attachment.record import Record
+from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni import errors, log
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
-from sriov_cni.domain import addressing, restoration, vf
-from sriov_cni.domain.function import Function
-from sriov_cni.domain.record import Record
-from sriov_cni.domain.registry import Registry
+from sriov_cni.device import handover, restoration
+from sriov_cni.device.errors import DeviceError
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.links import Link
-from sriov_cni.kernel.netlink import KernelError, Socket
-
-_PATIENCE = 20.0  # seconds; runtimes give an operation minutes
-
-
-def lock(registry: Registry, function: Function) -> None:
-    """Take a function's lock; raise CniError (11) if another operation keeps it for too long."""
-    if not registry.lock(function.address, _PATIENCE):
-        raise CniError(
-            errors.TRY_AGAIN_LATER,
-            f"{function} is busy",
-            f"another operation has held its lock for {_PATIENCE:.0f} s",
-        )
+from sriov_cni.kernel.netlink import Socket
 
 
 class Leftover(NamedTuple):
@@ -37,7 +27,7 @@ class Leftover(NamedTuple):
     refused: list[str]
 
 
-def take_down(registry: Registry, host: Socket, record: Record, call: Call) -> Leftover:
+def take_down(records: AttachmentRecords, host: Socket, record: Record, call: Call) -> Leftover:
     """Release the addresses, then return the VF; the caller holds the lock of a VF still claimed.
 
     IPAM comes first because it may need the interface: DHCP gives its lease back through it. That
@@ -47,59 +37,64 @@ def take_down(registry: Registry, host: Socket, record: Record, call: Call) -> L
     unreleased = _release_addresses(record, call)
     refused: list[str] = []
     try:
-        if registry.claims(record):  # otherwise the VF is home, and perhaps somebody else's
-            refused = _give_back(registry, host, record, _netns_given(record, call))
+        if records.claims(record):  # otherwise the VF is home, and perhaps somebody else's
+            refused = _give_back(records, host, record, call)
         if unreleased:
-            registry.end_claim(record)
+            records.end_claim(record)
         else:
-            registry.remove(record)
+            records.remove(record)
     except CniError as error:
         return Leftover([error, *unreleased], refused)
     return Leftover(unreleased, refused)
 
 
-def restore_noted(registry: Registry, host: Socket, link: Link | None, address: str) -> bool:
+def restore_noted(
+    records: AttachmentRecords, host: Socket, link: Link | None, address: str
+) -> bool:
     """Try again to restore a VF that a driver let be as it was; tell whether anything was tried.
 
     What is refused once more stays noted. Raises CniError (103) for what may yet be done.
     """
-    record = registry.unrestored(address)
+    record = records.unrestored(address)
     if record is None:
         return False
-    if not _restored(registry, host, record, link):
-        registry.forget_unrestored(address)
+    if not _restored(records, host, record, link):
+        records.forget_unrestored(address)
     return True
 
 
-def _netns_given(record: Record, call: Call) -> str:
-    return call.attachment.netns if call.attachment[:2] == record.attachment[:2] else ""
-
-
-def _give_back(registry: Registry, host: Socket, record: Record, netns_given: str) -> list[str]:
+def _give_back(records: AttachmentRecords, host: Socket, record: Record, call: Call) -> list[str]:
     """Bring the VF home and restore it; return what drivers refused.
 
-    Raises CniError (103, 11) with all that may be done yet.
+    Raises CniError: 103 for what a retry may do, 11 where nobody can fetch the VF.
     """
+    paths = [record.netns, *([call.netns] if call.owner == record.owner else [])]
+    device = record.before.device
     try:
-        link = vf.bring_home(host, record, netns_given)
+        link = handover.bring_home(host, record.function, device, record.owner.ifname, paths)
     except KernelError as error:
         raise _not_given_back(record, [str(error)]) from None
-    return _restored(registry, host, record, link)
+    except DeviceError as error:
+        raise failure.of_device(error) from None
+    return _restored(records, host, record, link)
 
 
-def _restored(registry: Registry, host: Socket, record: Record, link: Link | None) -> list[str]:
+def _restored(
+    records: AttachmentRecords, host: Socket, record: Record, link: Link | None
+) -> list[str]:
     """Restore a VF that is home and note what drivers refused; return that."""
-    problems, refused = restoration.restore(host, record, link)
-    if problems:
-        raise _not_given_back(record, [*problems, *refused])
-    if refused:
-        note = registry.note_unrestored(record, refused)
+    restored = restoration.restore(host, record.function, record.before, link)
+    log.write_all("warning", restored.remarks)
+    if restored.problems:
+        raise _not_given_back(record, [*restored.problems, *restored.refused])
+    if restored.refused:
+        note = records.note_unrestored(record, restored.refused)
         log.write(
             "error",
             f"{record.function} ({record.function.address}) is not as it was, its next ADD tries "
-            f"again: {'; '.join(refused)}; noted in {note}",
+            f"again: {'; '.join(restored.refused)}; noted in {note}",
         )
-    return refused
+    return restored.refused
 
 
 def _not_given_back(record: Record, problems: list[str]) -> CniError:
@@ -114,13 +109,14 @@ def _release_addresses(record: Record, call: Call) -> list[CniError]:
     """Have IPAM release what the recorded ADD was given."""
     recorded = call._replace(
         command="DEL",
-        attachment=record.attachment,
+        owner=record.owner,
+        netns=record.netns,
         network=record.network,
         arguments=record.arguments,
         config=record.config,
     )
     try:
-        addressing.delete(recorded)
+        ipam_client.delete(recorded)
     except CniError as error:
         # A plugin that does not know the version granted nothing: records of the first release
         # do not say so.

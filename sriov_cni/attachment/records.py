@@ -9,22 +9,21 @@ read them with ls. A record that cannot be read claims its VF all the same.
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from sriov_cni.attachment.record import FileName, Record
 from sriov_cni.cni import document, errors, log
-from sriov_cni.cni.call import Attachment
 from sriov_cni.cni.errors import CniError
-from sriov_cni.cni.names import is_pci_address
-from sriov_cni.domain.record import Record
+from sriov_cni.cni.owner import Owner
+from sriov_cni.device.pci import PciFunction
 from sriov_cni.kernel import sysfs
 from sriov_cni.store import Directory, LockFile
 
 LARGEST = 8 * document.LARGEST_DOCUMENT  # a configuration, escaped to ASCII, and then some
 DEEPEST = document.DEEPEST + 1  # the configuration is one level further in
-_LONGEST_PATH = 4096  # PATH_MAX
 _LOCK_FILE = "lock"
-_RETURNED = "returned"  # stands for the PCI address once the VF is home and IPAM DEL remains
+_LOCK_PATIENCE = 20.0  # seconds; runtimes give an operation minutes
 _UNRESTORED = "unrestored"  # stands before the PCI address of a VF that a driver let be as it was
 
 
@@ -35,16 +34,16 @@ class UnreadableError(CniError):
     newer release made it; otherwise it is damaged.
     """
 
-    def __init__(self, path: str, name: str, fault: str, network: str | None, newer: bool) -> None:
+    def __init__(self, path: str, name: str, reason: str, network: str | None, newer: bool) -> None:
         msg = "a record was made by a newer release" if newer else "a record is damaged"
         cure = "use that release" if newer else "DEL of its attachment sets it aside"
-        super().__init__(errors.STATE_UNUSABLE, msg, f"{path}/{name}: {fault}; {cure}")
+        super().__init__(errors.STATE_UNUSABLE, msg, f"{path}/{name}: {reason}; {cure}")
         self.name = name
         self.network = network
         self.newer = newer
 
 
-class Registry:
+class AttachmentRecords:
     """The records of this node and the locks of its VFs.
 
     All methods raise CniError (104) where the state directory cannot be used.
@@ -66,15 +65,27 @@ class Registry:
         self.boot = sysfs.boot_id()
 
     @classmethod
-    def existing(cls, path: str) -> "Registry | None":
-        """Return the registry, None where no attachment was ever made; raise CniError (104)."""
+    def existing(cls, path: str) -> "AttachmentRecords | None":
+        """Return the records, None where no attachment was ever made; raise CniError (104)."""
         try:
             return cls(path, create=False)
         except FileNotFoundError:
             return None
 
-    def lock(self, address: str, patience: float) -> bool:
-        """Take a VF's lock, waiting up to `patience` seconds; tell whether it was got."""
+    def lock(self, function: PciFunction) -> None:
+        """Take a VF's lock; raise CniError (11) if another operation keeps it for too long."""
+        if not self._acquire(function.address, _LOCK_PATIENCE):
+            raise CniError(
+                errors.TRY_AGAIN_LATER,
+                f"{function} is busy",
+                f"another operation has held its lock for {_LOCK_PATIENCE:.0f} s",
+            )
+
+    def try_lock(self, address: str) -> bool:
+        """Take a VF's lock if nobody holds it; tell whether it was got."""
+        return self._acquire(address, 0)
+
+    def _acquire(self, address: str, patience: float) -> bool:
         with self._usable():
             if self._locks is None:
                 self._locks = LockFile(f"{self._path}/{_LOCK_FILE}")
@@ -86,20 +97,20 @@ class Registry:
             if self._locks is not None:
                 self._locks.release(_lock_number(address))
 
-    def find(self, attachment: Attachment) -> Record | None:
+    def find(self, owner: Owner) -> Record | None:
         """Return the record of an attachment, None if it has none; raise UnreadableError."""
         for name in self._names():
-            if name.partition(",")[2] == f"{attachment.container_id},{attachment.ifname}":
+            if name.owner == owner:
                 return self._read(name)
         return None
 
-    def holder(self, address: str) -> Record | None:
+    def claimant(self, address: str) -> Record | None:
         """Return the record that claims a VF in this boot, None if the VF is nobody's.
 
         Raises UnreadableError for a record of which only its name says so.
         """
         for name in self._names():
-            if name.startswith(f"{address},"):
+            if name.claim == address:
                 record = self._read(name)
                 if record is not None and record.boot == self.boot:
                     return record
@@ -108,14 +119,14 @@ class Registry:
     def is_claimed(self, address: str) -> bool:
         """Tell whether a record claims a VF in this boot, also one that cannot be read."""
         try:
-            return self.holder(address) is not None
+            return self.claimant(address) is not None
         except UnreadableError:
             return True
 
-    def attachments_of(self, network: str) -> list[Attachment]:
-        """Return the attachments that have a record in a network, also one that cannot be read.
+    def owners_in(self, network: str) -> list[Owner]:
+        """Return the owners of a network's records, those that cannot be read among them.
 
-        Of a record that does not even tell its network there is only a line in the log.
+        A record that does not even tell its network gets a line in the log instead.
         """
         found = []
         for name in self._names():
@@ -123,71 +134,52 @@ class Registry:
                 record = self._read(name)
             except UnreadableError as error:
                 log.write("error", str(error))
-                if error.network == network:
-                    _, container_id, ifname = name.split(",", 2)
-                    found.append(Attachment(container_id, ifname))
+                found += [name.owner] if error.network == network else []
             else:
-                if record is not None and record.network == network:
-                    found.append(record.attachment)
+                found += [record.owner] if record and record.network == network else []
         return found
 
     def claims(self, record: Record) -> bool:
         """Tell whether a record still claims its VF; after a reboot it does not."""
-        return record.boot == self.boot and _file_name(record) in self._names()
-
-    def predecessors_pod(self, address: str) -> str:
-        """Return the path of the network namespace that the Go plugin gave a VF to, or "".
-
-        It keeps that in pci/<address>; domain/predecessor.py has the rest. Some releases make the
-        file when they lock the VF: an empty one claims nothing.
-        """
-        try:
-            path = Directory(f"{self._path}/pci", create=False).read(address, _LONGEST_PATH)
-            return path.decode().strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
-
-    def end_predecessors_claim(self, address: str) -> None:
-        """Remove the Go plugin's claim on a VF; none is no error."""
-        with self._usable(), suppress(FileNotFoundError):
-            Directory(f"{self._path}/pci", create=False).remove(address)
+        return record.boot == self.boot and FileName.of(record) in self._names()
 
     def claimed_addresses(self) -> frozenset[str]:
         """Return the PCI addresses that records name, those of earlier boots included."""
-        return frozenset(name.partition(",")[0] for name in self._names())
+        return frozenset(name.claim for name in self._names())
 
     def write(self, record: Record) -> None:
         """Make a record durable."""
         with self._usable():
-            self._directory.write(_file_name(record), record.encode())
+            self._directory.write(str(FileName.of(record)), record.encode())
 
     def end_claim(self, record: Record) -> None:
         """Note that the VF is home and free, while the attachment still has IPAM to release."""
+        name = FileName.of(record)
         with self._usable(), suppress(FileNotFoundError):
-            self._directory.rename(_file_name(record), _file_name(record, _RETURNED))
+            self._directory.rename(str(name), str(name.without_claim()))
 
     def remove(self, record: Record) -> None:
         """Forget a record; one already forgotten is no error."""
+        name = FileName.of(record)
         with self._usable():
-            self._directory.remove(_file_name(record))
-            self._directory.remove(_file_name(record, _RETURNED))
+            self._directory.remove(str(name))
+            self._directory.remove(str(name.without_claim()))
 
-    def discard_unfinished(self, unwanted: Callable[[Attachment], bool]) -> None:
+    def discard_unfinished(self, unwanted: Callable[[Owner], bool]) -> None:
         """Remove what ADDs left that were killed while they wrote their record.
 
         Such an ADD had not changed anything yet. Whoever holds the VF's lock may be writing.
         """
         with self._usable():
-            for name in filter(_is_record_name, self._directory.unfinished()):
-                address, container_id, ifname = name.split(",", 2)
-                if unwanted(Attachment(container_id, ifname)) and self.lock(address, patience=0):
-                    self._directory.discard(name)
-                    self.unlock(address)
+            for name in _record_names(self._directory.unfinished()):
+                if name.is_claim and unwanted(name.owner) and self.try_lock(name.claim):
+                    self._directory.discard(str(name))
+                    self.unlock(name.claim)
 
-    def _names(self) -> list[str]:
+    def _names(self) -> list[FileName]:
         """Return the names of records; the Go plugin keeps files of its own in this directory."""
         with self._usable():
-            return [name for name in self._directory.names() if _is_record_name(name)]
+            return _record_names(self._directory.names())
 
     def set_aside(self, damaged: UnreadableError) -> None:
         """End the claim of a damaged record; its file stays, under another name."""
@@ -206,7 +198,7 @@ class Registry:
         if self.unrestored(address) is None:
             with self._usable():
                 try:
-                    content = self._directory.read(_file_name(record), LARGEST + 1)
+                    content = self._directory.read(str(FileName.of(record)), LARGEST + 1)
                 except FileNotFoundError:  # of the Go plugin's attachments there is none
                     content = record.encode()
                 noted = document.decode(content, "it", LARGEST, DEEPEST) | {"refused": refused}
@@ -235,16 +227,18 @@ class Registry:
         with self._usable():
             self._directory.remove(f"{_UNRESTORED},{address}")
 
-    def _read(self, name: str) -> Record | None:
+    def _read(self, name: FileName) -> Record | None:
         """Return the record in a file, None if there is none any more; raise UnreadableError."""
-        record = self._decoded(name)
-        if record is not None and name not in (_file_name(record), _file_name(record, _RETURNED)):
-            fault = "it is another attachment's"
-            raise UnreadableError(self._path, name, fault, record.network, newer=False)
+        record = self._decoded(str(name))
+        if record is not None:
+            own = FileName.of(record)
+            if name not in (own, own.without_claim()):
+                reason = "it is another attachment's"
+                raise UnreadableError(self._path, str(name), reason, record.network, newer=False)
         return record
 
     def _decoded(self, name: str) -> Record | None:
-        from sriov_cni.domain import recorded  # not on ADD's way
+        from sriov_cni.attachment import record_file  # not on ADD's way
 
         try:
             content = self._directory.read(name, LARGEST + 1)
@@ -253,14 +247,14 @@ class Registry:
         except OSError as error:
             raise self._unusable(error) from None
         try:
-            return recorded.record(content)
+            return record_file.read_record(content)
         except (CniError, ValueError) as error:
-            network, newer = recorded.outline(content)
+            network, newer = record_file.read_outline(content)
             raise UnreadableError(self._path, name, str(error), network, newer) from None
 
     @contextmanager
     def directory(self) -> Iterator[Directory]:
-        """Lend the state directory, for files that are no records: domain/predecessor.py's."""
+        """Lend the state directory, for files that are no records: goplugin.py's."""
         with self._usable():
             yield self._directory
 
@@ -280,14 +274,9 @@ class Registry:
         )
 
 
-def _is_record_name(name: str) -> bool:
-    claim, *attachment = name.split(",", 2)
-    return len(attachment) == 2 and (claim == _RETURNED or is_pci_address(claim))
-
-
-def _file_name(record: Record, claim: str = "") -> str:
-    attachment = record.attachment
-    return f"{claim or record.function.address},{attachment.container_id},{attachment.ifname}"
+def _record_names(names: Iterable[str]) -> list[FileName]:
+    parsed = (FileName.parse(name) for name in names)
+    return [name for name in parsed if name is not None]
 
 
 def _lock_number(address: str) -> int:

@@ -2,6 +2,7 @@
 """The attachment's IPAM: none, fixipam in this process, or any other plugin executed."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ipam import commands as fixipam
 from sriov_cni.cni import delegation, errors
@@ -12,30 +13,45 @@ from sriov_cni.cni.result import Result
 _BUILT_IN = "fixipam"
 
 
-def validate(call: Call) -> None:
-    """Raise CniError for what cannot work whatever the state of IPAM is, before any change."""
+class Ipam(NamedTuple):
+    """An attachment's IPAM: a plugin's type, None for none, and fixipam's plan for the ADD."""
+
+    plugin: str | None
+    plan: fixipam.Plan | None
+
+    @property
+    def is_executed(self) -> bool:
+        """Whether another program is the IPAM: only that knows what it has granted."""
+        return self.plugin not in (None, _BUILT_IN)
+
+
+def plan(call: Call) -> Ipam:
+    """Return the IPAM of an ADD.
+
+    Raises CniError for what cannot work whatever the state of IPAM is, before any change.
+    """
     plugin = _plugin(call)
     if plugin == _BUILT_IN:
-        fixipam.validate(call)
-    elif plugin is not None:
+        return Ipam(plugin, fixipam.plan(call))
+    if plugin is not None:
         delegation.find(plugin, call.path)
+    return Ipam(plugin, None)
 
 
-def is_executed(call: Call) -> bool:
-    """Tell whether another program is the attachment's IPAM: what it has granted only it knows."""
-    return _plugin(call) not in (None, _BUILT_IN)
-
-
-def add(call: Call) -> Result:
+def add(call: Call, ipam: Ipam) -> Result:
     """Return the addresses and routes for the attachment; empty without IPAM."""
-    result = _delegate(call, fixipam.add)
-    if result is not None and not result.ips:
+    if ipam.plan is not None:
+        return fixipam.grant(call, ipam.plan)
+    if ipam.plugin is None:
+        return Result()
+    result = delegation.execute(ipam.plugin, call)
+    if result is None or not result.ips:
         raise CniError(
             errors.ADDRESS_REFUSED,
             "IPAM gave no address",
-            f"the IPAM plugin {_plugin(call)} succeeded without one",
+            f"the IPAM plugin {ipam.plugin} succeeded without one",
         )
-    return result or Result()
+    return result
 
 
 def delete(call: Call) -> None:
@@ -58,11 +74,12 @@ def status(call: Call) -> None:
     _delegate(call, fixipam.status)
 
 
-def _delegate(call: Call, built_in: Callable[[Call], Result | None]) -> Result | None:
+def _delegate(call: Call, built_in: Callable[[Call], None]) -> None:
     plugin = _plugin(call)
-    if plugin is None:
-        return None
-    return built_in(call) if plugin == _BUILT_IN else delegation.execute(plugin, call)
+    if plugin == _BUILT_IN:
+        built_in(call)
+    elif plugin is not None:
+        delegation.execute(plugin, call)
 
 
 def _plugin(call: Call) -> str | None:
@@ -72,5 +89,5 @@ def _plugin(call: Call) -> str | None:
         return None
     plugin = ipam.text("type")
     if not plugin:
-        raise ipam.fault("type", "the name of an IPAM plugin, fixipam for example")
+        raise ipam.error_for("type", "the name of an IPAM plugin, fixipam for example")
     return plugin

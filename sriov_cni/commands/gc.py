@@ -1,35 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """GC: take down what the runtime no longer knows (specification, section 2, "GC")."""
 
+from sriov_cni.attachment import configuration, goplugin, ipam_client
+from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.commands.delete import delete_recorded
-from sriov_cni.domain import addressing, configuration, predecessor
-from sriov_cni.domain.registry import Registry
-from sriov_cni.kernel.netlink import KernelError
+from sriov_cni.kernel.errors import KernelError
 
 
-def collect(call: Call) -> None:
+def gc(call: Call) -> None:
     """Take down every attachment of this network not on the runtime's list, as DEL would.
 
     Goes on after failures and reports them together.
     """
     configuration.configure_log(call.fields)
     valid = call.valid_attachments()
-    registry = Registry.existing(configuration.state_directory(call.fields))
+    records = AttachmentRecords.existing(configuration.state_directory(call.fields))
     problems = []
-    if registry is not None:
-        unknown = [a for a in registry.attachments_of(call.network) if a[:2] not in valid]
-        unknown += predecessor.unknown_attachments(registry, call.network, valid)
-        for attachment in unknown:
+    if records is not None:
+        unknown = [owner for owner in records.owners_in(call.network) if owner not in valid]
+        unknown += goplugin.unknown_owners(records, call.network, valid)
+        for owner in unknown:
             try:
-                delete_recorded(registry, attachment, call)
+                delete_recorded(records, owner, call)
             except (CniError, KernelError) as error:
-                problems.append(f"{attachment.container_id}/{attachment.ifname}: {error}")
-        registry.discard_unfinished(lambda attachment: attachment[:2] not in valid)
+                problems.append(f"{owner.container_id}/{owner.ifname}: {error}")
+        records.discard_unfinished(lambda owner: owner not in valid)
     try:
-        addressing.collect(call)
+        ipam_client.collect(call)
     except CniError as error:
         problems.append(f"IPAM GC: {error}")
     if problems:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from sriov_cni.cni import log
-from sriov_cni.domain import mac, vf
-from sriov_cni.domain.function import administrator
-from sriov_cni.domain.record import Device, Record
+from sriov_cni.device import mac, vf
+from sriov_cni.device.pci import PciFunction, slot_of
+from sriov_cni.device.snapshot import Device, Snapshot
 from sriov_cni.kernel import links
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.links import Link
-from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.patience import BUSY, patiently
 
 _ENOTSUPP = 524  # include/linux/errno.h; drivers let it escape
@@ -32,22 +32,31 @@ _FINAL = (
 
 
 class Restored(NamedTuple):
-    """What is not as before: `problems` may pass if it is tried again, what is `refused` stays."""
+    """What came of it.
+
+    `problems` may pass if it is tried again, what is `refused` stays as it is. `remarks` are worth
+    a line in a log.
+    """
 
     problems: list[str]
     refused: list[str]
+    remarks: list[str]
 
 
-def restore(host: Socket, record: Record, link: Link | None) -> Restored:
-    """Make the function, back on the host, what it was before; return what could not be done.
+Step = Callable[[], "str | None"]  # makes one change; may return a remark
+
+
+def restore(host: Socket, function: PciFunction, before: Snapshot, link: Link | None) -> Restored:
+    """Make a function, back on the host, what it was before; return what could not be done.
 
     Without a device (`link` None) there is only what the PF administers.
     """
-    restored = Restored([], [])
+    restored = Restored([], [], [])
     try:
-        for change in _changes(host, record, link):
+        for step in _steps(host, function, before, link):
             try:
-                change()
+                if remark := step():
+                    restored.remarks.append(remark)
             except KernelError as refusal:
                 if refusal.errno not in _FINAL:
                     restored.problems.append(str(refusal))
@@ -75,23 +84,27 @@ def detach_xdp(host: Socket, link: Link) -> list[str]:
     return refused
 
 
-def _changes(host: Socket, record: Record, link: Link | None) -> Iterator[Callable[[], None]]:
-    """Yield what makes the function what it was; raises KernelError if it cannot be looked at."""
-    device, attributes = record.before
+def _steps(
+    host: Socket, function: PciFunction, before: Snapshot, link: Link | None
+) -> Iterator[Step]:
+    """Yield the steps back; raises KernelError if the function cannot be looked at."""
+    device, attributes = before
     if link is not None and device is not None:
-        yield from _device_changes(host, link, device)
-    admin = administrator(record.function)
-    if admin is not None and attributes is not None:
-        now = vf.attributes(host, admin)
+        yield from _device_steps(host, link, device)
+    slot = slot_of(function)
+    if slot is not None and attributes is not None:
+        now = vf.attributes(host, slot)
         if now is not None:
-            yield from vf.attribute_changes(host, admin, now, attributes)
-    yield from mac.giving_back(host, admin, link, record.before)
+            yield from vf.attribute_steps(host, slot, now, attributes)
+    administrative = attributes.mac if attributes is not None else None
+    own = device.mac if device is not None else None
+    yield from mac.restoring_steps(host, slot, link, administrative, own)
     if link is not None and device is not None and device.up:
         yield partial(patiently, links.set_up, host, link, True)
 
 
-def _device_changes(host: Socket, link: Link, before: Device) -> Iterator[Callable[[], None]]:
-    """Yield what makes a device, MAC excepted, what it was before; it ends down."""
+def _device_steps(host: Socket, link: Link, before: Device) -> Iterator[Step]:
+    """Yield the steps back to what a device was like, MAC excepted; it ends down."""
     if link.up:
         yield partial(patiently, links.set_up, host, link, False)
     for name in link.alternative_names:
@@ -111,32 +124,35 @@ def _device_changes(host: Socket, link: Link, before: Device) -> Iterator[Callab
                 yield partial(links.set_setting, host, link, name, value)
 
 
-def _give_name(host: Socket, link: Link, name: str) -> None:
+def _give_name(host: Socket, link: Link, name: str) -> str | None:
     """Give a device its name back, unless another device has taken that meanwhile."""
     try:
         links.rename(host, link, name)
     except KernelError as refusal:
-        if _has_name(host, link, name, refusal):  # as an alternative one, from udev for example
-            links.remove_alternative_name(host, link, name)
-            links.rename(host, link, name)
+        if remark := _taken(host, link, name, refusal):
+            return remark
+        links.remove_alternative_name(host, link, name)  # from udev for example
+        links.rename(host, link, name)
+    return None
 
 
-def _give_alternative_name(host: Socket, link: Link, name: str) -> None:
+def _give_alternative_name(host: Socket, link: Link, name: str) -> str | None:
     """Give a device an alternative name back, unless it has that, or another device."""
     try:
         links.add_alternative_name(host, link, name)
     except KernelError as refusal:
-        _has_name(host, link, name, refusal)
+        return _taken(host, link, name, refusal)
+    return None
 
 
-def _has_name(host: Socket, link: Link, name: str, refusal: KernelError) -> bool:
-    """Tell whether a name was refused because the device itself has it; another one is logged.
+def _taken(host: Socket, link: Link, name: str, refusal: KernelError) -> str | None:
+    """Return a remark if another device has a name, None if the device itself has it.
 
     Raises the refusal if it has another reason.
     """
-    holder = links.find(host, name) if refusal.errno == errno.EEXIST else None
-    if holder is None:
+    owner = links.find(host, name) if refusal.errno == errno.EEXIST else None
+    if owner is None:
         raise refusal
-    if holder.ifindex != link.ifindex:
-        log.write("warning", f"{link.name} is not {name} again: another device has that name")
-    return holder.ifindex == link.ifindex
+    if owner.ifindex != link.ifindex:
+        return f"{link.name} is not {name} again: another device has that name"
+    return None

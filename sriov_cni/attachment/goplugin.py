@@ -15,24 +15,26 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from sriov_cni.attachment.record import Record
+from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni import log, names
 from sriov_cni.cni.addresses import parse_mac
-from sriov_cni.cni.call import Attachment, Call
-from sriov_cni.cni.document import LARGEST_DOCUMENT, Fields, JsonObject, decode
+from sriov_cni.cni.call import Arguments, Call
+from sriov_cni.cni.document import LARGEST_DOCUMENT, LONGEST_PATH, Fields, JsonObject, decode
 from sriov_cni.cni.errors import CniError
-from sriov_cni.domain.function import Function, administrator
-from sriov_cni.domain.record import Device, Record, Snapshot
-from sriov_cni.domain.registry import Registry
+from sriov_cni.cni.owner import Owner
+from sriov_cni.device.pci import PciFunction, slot_of
+from sriov_cni.device.snapshot import Device, Snapshot
 from sriov_cni.kernel import links, netns, sysfs
 from sriov_cni.kernel.netlink import Socket
-from sriov_cni.kernel.vfs import NO_MAC, VfAttributes
+from sriov_cni.kernel.vfs import HIGHEST_QOS, HIGHEST_VLAN, LINK_STATES, NO_MAC, VfAttributes
 
 _LARGEST = 2 * LARGEST_DOCUMENT  # a configuration, and what the Go plugin adds
 _LARGEST_NUMBER = (1 << 31) - 1
-_LINK_STATES = ("auto", "enable", "disable")  # it keeps the kernel's numbers for them
 _ETHERTYPES_802_1AD = (0x88A8, 0xA888)  # the second on big-endian machines, a fault of its library
 _OF_THE_CALL = ("prevResult", "cni.dev/valid-attachments")
 _NO_BOOT = ""  # of a record that claims no VF: any other boot than this
+_CLAIMS = "pci"  # the subdirectory of the claims on VFs
 
 
 class _Cached(NamedTuple):
@@ -44,83 +46,102 @@ class _Cached(NamedTuple):
     name: str
     modified: float
     network: str
-    function: Function
+    function: PciFunction
     before: Snapshot
 
 
-def function_of(registry: Registry, attachment: Attachment) -> Function | None:
+def pod_of(records: AttachmentRecords, address: str) -> str:
+    """Return the path of the network namespace that the Go plugin gave a VF to, or "".
+
+    Some of its releases make the file when they lock the VF: an empty one claims nothing.
+    """
+    with suppress(CniError, UnicodeDecodeError), records.directory() as directory:
+        claims = directory.subdirectory(_CLAIMS, create=False)
+        return claims.read(address, LONGEST_PATH + 1).decode().strip()
+    return ""
+
+
+def end_claim(records: AttachmentRecords, address: str) -> None:
+    """Remove the Go plugin's claim on a VF; none is no error. Raises CniError (104)."""
+    with records.directory() as directory, suppress(FileNotFoundError):
+        directory.subdirectory(_CLAIMS, create=False).remove(address)
+
+
+def function_of(records: AttachmentRecords, owner: Owner) -> PciFunction | None:
     """Return the VF that the Go plugin gave to an attachment, None if it knows of none."""
-    cached = _read(registry, _file_name(attachment))
+    cached = _read(records, _file_name(owner))
     return cached.function if cached is not None else None
 
 
-def adopt(registry: Registry, host: Socket, attachment: Attachment, call: Call) -> Record | None:
+def adopt(records: AttachmentRecords, host: Socket, owner: Owner, call: Call) -> Record | None:
     """Make an attachment of the Go plugin ours: a durable record instead of its files.
 
-    The caller holds the VF's lock. The record claims no VF that is no longer the attachment's, or
-    whose boot is over; what is left of it then are addresses to release.
+    `call` is its DEL, or a GC. The caller holds the VF's lock. The record claims no VF that is no
+    longer the attachment's, or whose boot is over; then only addresses are left to release.
     """
-    cached = _read(registry, _file_name(attachment))
+    cached = _read(records, _file_name(owner))
     if cached is None:
         return None
-    pod = registry.predecessors_pod(cached.function.address)
-    holds = pod != "" and _holds(registry, cached, pod, attachment.netns)
-    lives = pod == attachment.netns and netns.exists(pod)
+    pod = pod_of(records, cached.function.address)
+    has_it = pod != "" and _is_claimed_by(records, cached, pod, call.netns)
+    lives = pod == call.netns and netns.exists(pod)
     record = Record(
-        attachment=attachment._replace(netns=pod if holds else attachment.netns),
+        owner=owner,
+        netns=pod if has_it else call.netns,
         network=call.network,
-        boot=registry.boot if holds and _is_untouched(registry, cached, lives) else _NO_BOOT,
+        boot=records.boot if has_it and _is_untouched(records, cached, lives) else _NO_BOOT,
         function=cached.function,
         before=_with_parent(host, cached),
         arguments=call.arguments,
         config={key: value for key, value in call.config.items() if key not in _OF_THE_CALL},
     )
-    registry.write(record)
-    with registry.directory() as directory:
+    records.write(record)
+    with records.directory() as directory:
         directory.remove(cached.name)
-    if holds:
-        registry.end_predecessors_claim(cached.function.address)
+    if has_it:
+        end_claim(records, cached.function.address)
     return record
 
 
-def lost(registry: Registry, host: Socket, address: str) -> Record | None:
+def lost(records: AttachmentRecords, host: Socket, address: str) -> Record | None:
     """Return the attachment that lost a VF when its pod died without a DEL, None if unknown.
 
     It is as a record would be, but nobody has written it, and it has nothing for IPAM: the DEL or
     GC that may still come finds the cache file, and has the configuration that IPAM needs.
     """
-    cached = _last_holder(registry, address)
-    attachment = _attachment(cached.name) if cached is not None else None
-    if cached is None or attachment is None or not _is_untouched(registry, cached, lives=False):
+    cached = _last_claimant(records, address)
+    owner = _owner(cached.name) if cached is not None else None
+    if cached is None or owner is None or not _is_untouched(records, cached, lives=False):
         return None
-    before = _with_parent(host, cached)
-    return Record(attachment, cached.network, registry.boot, cached.function, before, "", {})
+    before, nothing = _with_parent(host, cached), Arguments("", {})
+    function = cached.function
+    return Record(owner, "", cached.network, records.boot, function, before, nothing, {})
 
 
-def unknown_attachments(
-    registry: Registry, network: str, valid: frozenset[tuple[str, str]]
-) -> list[Attachment]:
-    """Return the Go plugin's attachments in a network that are not among the valid ones."""
-    keep = {_file_name(Attachment(*pair)) for pair in valid}
-    names_of_network = [cached.name for cached in _all(registry) if cached.network == network]
-    unknown = [_attachment(name) for name in names_of_network if name not in keep]
-    return [attachment for attachment in unknown if attachment is not None]
+def unknown_owners(
+    records: AttachmentRecords, network: str, valid: frozenset[Owner]
+) -> list[Owner]:
+    """Return the owners of the Go plugin's attachments in a network that are not valid."""
+    keep = {_file_name(owner) for owner in valid}
+    names_of_network = [cached.name for cached in _all(records) if cached.network == network]
+    unknown = [_owner(name) for name in names_of_network if name not in keep]
+    return [owner for owner in unknown if owner is not None]
 
 
-def _holds(registry: Registry, cached: _Cached, pod: str, netns_given: str) -> bool:
-    """Tell whether the claim on a VF, which names only the pod, is that of a certain attachment.
+def _is_claimed_by(records: AttachmentRecords, cached: _Cached, pod: str, netns_given: str) -> bool:
+    """Tell whether the claim on a VF, which names only the pod, is that of one attachment.
 
     A DEL without CNI_NETNS, and GC, do not name it. An attachment whose DEL never came leaves its
-    cache file when the VF is given to the next one; so the last to be written holds.
+    cache file when the VF is given to the next one; so the last file to be written counts.
     """
     if pod == netns_given:
         return True
     if netns_given and netns.exists(pod):
         return False
-    return _last_holder(registry, cached.function.address) == cached
+    return _last_claimant(records, cached.function.address) == cached
 
 
-def _is_untouched(registry: Registry, cached: _Cached, lives: bool) -> bool:
+def _is_untouched(records: AttachmentRecords, cached: _Cached, lives: bool) -> bool:
     """Tell whether a VF still is as the Go plugin left it: nobody has it, no boot lies between.
 
     `lives` says that its pod is known to live, which none does across a boot. Otherwise the cache
@@ -132,48 +153,48 @@ def _is_untouched(registry: Registry, cached: _Cached, lives: bool) -> bool:
     if pf_address is None or sysfs.vf_index(pf_address, function.address) != function.vf:
         return False  # other cards, or other VFs
     booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return not registry.is_claimed(function.address) and (lives or cached.modified >= booted)
+    return not records.is_claimed(function.address) and (lives or cached.modified >= booted)
 
 
-def _last_holder(registry: Registry, address: str) -> _Cached | None:
+def _last_claimant(records: AttachmentRecords, address: str) -> _Cached | None:
     """Return what the youngest cache file that names a VF says, None if none names it."""
-    holders = [cached for cached in _all(registry) if cached.function.address == address]
-    return max(holders, key=lambda cached: (cached.modified, cached.name), default=None)
+    claimants = [cached for cached in _all(records) if cached.function.address == address]
+    return max(claimants, key=lambda cached: (cached.modified, cached.name), default=None)
 
 
 def _with_parent(host: Socket, cached: _Cached) -> Snapshot:
     """Return the state before with the device's `parent`: it has one if its PF has."""
-    device, admin = cached.before.device, administrator(cached.function)
-    pf = links.find(host, admin.pf) if admin is not None else None
+    device, slot = cached.before.device, slot_of(cached.function)
+    pf = links.find(host, slot.pf) if slot is not None else None
     if device is None or pf is None or not links.pci_address(host, pf):
         return cached.before
     return cached.before._replace(device=device._replace(parent=cached.function.address))
 
 
-def _file_name(attachment: Attachment) -> str:
-    return f"{attachment.container_id}-{attachment.ifname}"
+def _file_name(owner: Owner) -> str:
+    return f"{owner.container_id}-{owner.ifname}"
 
 
-def _attachment(name: str) -> Attachment | None:
-    """Return the attachment of a cache file; Kubernetes' container IDs have no "-" in them."""
+def _owner(name: str) -> Owner | None:
+    """Return the owner of a cache file; Kubernetes' container IDs have no "-" in them."""
     places = (place for place, char in enumerate(name) if char == "-")
     for container_id, ifname in ((name[:place], name[place + 1 :]) for place in places):
-        if not names.identifier_fault(container_id) and not names.interface_name_fault(ifname):
-            return Attachment(container_id, ifname)
+        if not names.why_no_identifier(container_id) and not names.why_no_interface_name(ifname):
+            return Owner(container_id, ifname)
     return None
 
 
-def _all(registry: Registry) -> list[_Cached]:
+def _all(records: AttachmentRecords) -> list[_Cached]:
     """Return what every cache file says; the names of records have commas."""
-    with registry.directory() as directory:
+    with records.directory() as directory:
         candidates = [name for name in directory.names() if "-" in name and "," not in name]
-    found = [_read(registry, name) for name in candidates]
+    found = [_read(records, name) for name in candidates]
     return [cached for cached in found if cached is not None]
 
 
-def _read(registry: Registry, name: str) -> _Cached | None:
+def _read(records: AttachmentRecords, name: str) -> _Cached | None:
     try:
-        with registry.directory() as directory, suppress(FileNotFoundError):
+        with records.directory() as directory, suppress(FileNotFoundError):
             data = directory.read(name, _LARGEST + 1)
             return _parse(name, directory.modified(name), data)
     except (CniError, ValueError) as error:
@@ -187,15 +208,15 @@ def _parse(name: str, modified: float, data: bytes) -> _Cached:
     state = fields.object("OrigVfState")
     vf = fields.integer("VFID", 0, _LARGEST_NUMBER)
     address, pf = fields.text("deviceID") or "", fields.text("Master") or ""
-    if state is None or vf is None or not names.is_pci_address(address):
+    if state is None or vf is None or not sysfs.is_pci_address(address):
         raise ValueError("OrigVfState, VFID or deviceID is missing")
-    if fault := names.interface_name_fault(pf):
-        raise fields.fault("Master", f"an interface's name ({fault})")
+    if reason := names.why_no_interface_name(pf):
+        raise fields.error_for("Master", f"an interface's name ({reason})")
     return _Cached(
         name,
         modified,
         fields.text("name") or "",
-        Function(pf, vf, address),
+        PciFunction(pf, vf, address),
         Snapshot(_device(state), _attributes(fields, state)),
     )
 
@@ -205,8 +226,8 @@ def _device(state: Fields) -> Device | None:
     name = state.text("HostIFName")
     if not name:
         return None  # its driver serves user space
-    if fault := names.interface_name_fault(name):
-        raise state.fault("HostIFName", f"an interface's name ({fault})")
+    if reason := names.why_no_interface_name(name):
+        raise state.error_for("HostIFName", f"an interface's name ({reason})")
     mac = parse_mac(state.text("EffectiveMAC") or "")
     mtu = state.integer("MTU", 0, _LARGEST_NUMBER)
     return Device(name, (), mac, mtu or 0, up=False, parent="")
@@ -225,16 +246,17 @@ def _attributes(fields: Fields, state: Fields) -> VfAttributes:
     before: JsonObject = {"mac": mac if mac == NO_MAC else parse_mac(mac)}
     if changed("vlan"):
         double = state.values.get("VlanProto") in _ETHERTYPES_802_1AD
-        before["vlan"] = state.integer("Vlan", 0, 4094) or 0
-        before["vlan_qos"] = state.integer("VlanQoS", 0, 7) or 0
+        before["vlan"] = state.integer("Vlan", 0, HIGHEST_VLAN) or 0
+        before["vlan_qos"] = state.integer("VlanQoS", 0, HIGHEST_QOS) or 0
         before["vlan_proto"] = "802.1ad" if double else "802.1q"
     if changed("spoofchk"):
         before["spoofchk"] = state.boolean("SpoofChk")
     if changed("trust"):
         before["trust"] = state.boolean("Trust")
     if changed("link_state"):
-        number = state.integer("LinkState", 0, len(_LINK_STATES) - 1)
-        before["link_state"] = _LINK_STATES[number or 0]
+        # it keeps the kernel's number
+        number = state.integer("LinkState", 0, len(LINK_STATES) - 1)
+        before["link_state"] = LINK_STATES[number or 0]
     if changed("min_tx_rate", "max_tx_rate"):
         before["min_tx_rate"] = state.integer("MinTxRate", 0, _LARGEST_NUMBER)
         before["max_tx_rate"] = state.integer("MaxTxRate", 0, _LARGEST_NUMBER)

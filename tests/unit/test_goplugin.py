@@ -10,18 +10,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sriov_cni.cni.call import Attachment, Call
-from sriov_cni.domain import predecessor
-from sriov_cni.domain.function import Function
-from sriov_cni.domain.record import Device, Record, Snapshot
-from sriov_cni.domain.registry import Registry
+from sriov_cni.attachment import goplugin
+from sriov_cni.attachment.record import Record
+from sriov_cni.attachment.records import AttachmentRecords
+from sriov_cni.cni.call import Arguments, Call
+from sriov_cni.cni.owner import Owner
+from sriov_cni.device.pci import PciFunction
+from sriov_cni.device.snapshot import Device, Snapshot
 from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.vfs import NO_MAC, VfAttributes
-from tests import goplugin
+from tests import goplugin as gofiles
 from tests.plugin import Document
 
 ADDRESS = "ffff:3b:02.1"  # no machine has it, so no record claims it
-POD = Attachment("pod-a", "net1", "/run/netns/pod-a")
+POD, NETNS = Owner("pod-a", "net1"), "/run/netns/pod-a"
 CONFIG: Document = {
     "cniVersion": "1.0.0",
     "name": "mynet",
@@ -29,13 +31,13 @@ CONFIG: Document = {
     "deviceID": ADDRESS,
     "ipam": {"type": "host-local", "ranges": []},
 }
-STATE = goplugin.vf_state("eth1v1", "02:00:00:00:00:01", MTU=9000)
+STATE = gofiles.vf_state("eth1v1", "02:00:00:00:00:01", MTU=9000)
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    """A node's registry, new."""
-    return Registry(str(tmp_path), create=True)
+def records(tmp_path: Path) -> AttachmentRecords:
+    """A node's records, new."""
+    return AttachmentRecords(str(tmp_path), create=True)
 
 
 def write(directory: Path, content: Document | bytes, name: str = "pod-a-net1") -> None:
@@ -44,51 +46,51 @@ def write(directory: Path, content: Document | bytes, name: str = "pod-a-net1") 
 
 
 def cache(config: Document, **state: Any) -> Document:
-    return goplugin.cache(config, "eth1", 1, STATE | state)
+    return gofiles.cache(config, "eth1", 1, STATE | state)
 
 
-def adopt(registry: Registry, attachment: Attachment = POD) -> Record | None:
-    config = CONFIG | {"prevResult": {}}
-    call = Call("DEL", attachment, "IP=10.0.0.1", "/opt/cni/bin", "mynet", "1.0.0", config)
-    return predecessor.adopt(registry, Socket(), attachment, call)
+def adopt(records: AttachmentRecords) -> Record | None:
+    config, asked = CONFIG | {"prevResult": {}}, Arguments.parse("IP=10.0.0.1")
+    call = Call("DEL", POD, NETNS, asked, "/opt/cni/bin", "mynet", "1.0.0", config)
+    return goplugin.adopt(records, Socket(), POD, call)
 
 
-def adopted_from(registry: Registry, directory: Path, content: Document) -> Snapshot:
+def adopted_from(records: AttachmentRecords, directory: Path, content: Document) -> Snapshot:
     write(directory, content)
-    record = adopt(registry)
+    record = adopt(records)
     assert record is not None
     return record.before
 
 
 def test_an_adopted_attachment_has_a_record_instead_of_its_file(
-    registry: Registry, tmp_path: Path
+    records: AttachmentRecords, tmp_path: Path
 ) -> None:
     write(tmp_path, cache(CONFIG))
-    assert predecessor.function_of(registry, POD) == Function("eth1", 1, ADDRESS)
-    record = adopt(registry)
+    assert goplugin.function_of(records, POD) == PciFunction("eth1", 1, ADDRESS)
+    record = adopt(records)
     assert record is not None
-    assert record == registry.find(POD)
+    assert record == records.find(POD)
     assert record.config == CONFIG
-    assert (record.attachment, record.arguments) == (POD, "IP=10.0.0.1")
+    assert (record.owner, record.netns, record.arguments.text) == (POD, NETNS, "IP=10.0.0.1")
     assert os.listdir(tmp_path) == [f"{ADDRESS},pod-a,net1"]
-    assert adopt(registry) is None
+    assert adopt(records) is None
 
 
-def test_a_vf_that_is_not_there_is_not_claimed(registry: Registry, tmp_path: Path) -> None:
+def test_a_vf_that_is_not_there_is_not_claimed(records: AttachmentRecords, tmp_path: Path) -> None:
     write(tmp_path, cache(CONFIG))
-    record = adopt(registry)
+    record = adopt(records)
     assert record is not None
-    assert not registry.claims(record)
-    assert registry.holder(ADDRESS) is None
+    assert not records.claims(record)
+    assert records.claimant(ADDRESS) is None
 
 
 def test_the_device_is_restored_and_of_the_attributes_those_that_were_changed(
-    registry: Registry, tmp_path: Path
+    records: AttachmentRecords, tmp_path: Path
 ) -> None:
     device = Device("eth1v1", (), "02:00:00:00:00:01", 9000, up=False, parent="")
     nothing = VfAttributes(mac=NO_MAC)
     # An attribute that the driver does not know is kept as if it had a value.
-    assert adopted_from(registry, tmp_path, cache(CONFIG, Trust=True)) == (device, nothing)
+    assert adopted_from(records, tmp_path, cache(CONFIG, Trust=True)) == (device, nothing)
 
 
 @pytest.mark.parametrize(
@@ -109,15 +111,15 @@ def test_the_device_is_restored_and_of_the_attributes_those_that_were_changed(
     ],
 )
 def test_an_attribute_that_was_changed_is_restored(
-    registry: Registry, tmp_path: Path, wanted: Document, kept: Document, before: Document
+    records: AttachmentRecords, tmp_path: Path, wanted: Document, kept: Document, before: Document
 ) -> None:
     mac = kept.get("AdminMAC", NO_MAC).lower()
-    _, attributes = adopted_from(registry, tmp_path, cache(CONFIG | wanted, **kept))
+    _, attributes = adopted_from(records, tmp_path, cache(CONFIG | wanted, **kept))
     assert attributes == VfAttributes(mac=mac, **before)
 
 
-def test_a_vf_for_user_space_has_no_device(registry: Registry, tmp_path: Path) -> None:
-    before = adopted_from(registry, tmp_path, cache(CONFIG, HostIFName="", EffectiveMAC="", MTU=0))
+def test_a_vf_for_user_space_has_no_device(records: AttachmentRecords, tmp_path: Path) -> None:
+    before = adopted_from(records, tmp_path, cache(CONFIG, HostIFName="", EffectiveMAC="", MTU=0))
     assert before.device is None
 
 
@@ -142,16 +144,16 @@ DAMAGED = [
 
 @pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_file_is_as_if_it_were_not_there_but_for_a_warning(
-    registry: Registry,
+    records: AttachmentRecords,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     content: Document | bytes,
 ) -> None:
     write(tmp_path, content)
-    assert predecessor.function_of(registry, POD) is None
+    assert goplugin.function_of(records, POD) is None
     assert "the Go plugin's file pod-a-net1 is of no use" in capfd.readouterr().err
-    assert adopt(registry) is None
-    assert predecessor.unknown_attachments(registry, "mynet", frozenset()) == []
+    assert adopt(records) is None
+    assert goplugin.unknown_owners(records, "mynet", frozenset()) == []
     assert os.listdir(tmp_path) == ["pod-a-net1"]
 
 
@@ -164,36 +166,36 @@ JSON_VALUES = st.recursive(
 @given(key=st.sampled_from(sorted(cache(CONFIG))), inner=st.booleans(), value=JSON_VALUES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_value_breaks_the_reading(
-    registry: Registry, tmp_path: Path, key: str, inner: bool, value: object
+    records: AttachmentRecords, tmp_path: Path, key: str, inner: bool, value: object
 ) -> None:
     states = sorted(STATE)
     place: Document = {key: value}
     if inner:
         place = {"OrigVfState": STATE | {states[len(key) % len(states)]: value}}
     write(tmp_path, cache(CONFIG | {"vlan": 7, "trust": "on", "link_state": "auto"}) | place)
-    predecessor.function_of(registry, POD)  # raises nothing
+    goplugin.function_of(records, POD)  # raises nothing
 
 
 def test_gc_finds_attachments_by_network_and_keeps_the_valid_ones(
-    registry: Registry, tmp_path: Path
+    records: AttachmentRecords, tmp_path: Path
 ) -> None:
     write(tmp_path, cache(CONFIG), "0123abcd-net1")
     write(tmp_path, cache(CONFIG), "cnitool-0123456789abcdef-net1")
     write(tmp_path, cache(CONFIG | {"name": "other"}), "4567-net1")
     write(tmp_path, b"no cache", "4567-net2")
-    unknown = predecessor.unknown_attachments
-    found = unknown(registry, "mynet", frozenset())
-    assert sorted(found) == [("0123abcd", "net1", ""), ("cnitool-0123456789abcdef", "net1", "")]
-    valid = frozenset({("cnitool-0123456789abcdef", "net1"), ("0123abcd", "net1")})
-    assert unknown(registry, "mynet", valid) == []
+    unknown = goplugin.unknown_owners
+    found = unknown(records, "mynet", frozenset())
+    assert sorted(found) == [Owner("0123abcd", "net1"), Owner("cnitool-0123456789abcdef", "net1")]
+    valid = frozenset(found)
+    assert unknown(records, "mynet", valid) == []
 
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff"])
 def test_a_vf_without_a_claim_of_the_go_plugin_has_no_pod(
-    registry: Registry, tmp_path: Path, content: bytes | None
+    records: AttachmentRecords, tmp_path: Path, content: bytes | None
 ) -> None:
     if content is not None:
         (tmp_path / "pci").mkdir()
         (tmp_path / "pci" / ADDRESS).write_bytes(content)
-    assert registry.predecessors_pod(ADDRESS) == ""
-    assert predecessor.lost(registry, Socket(), ADDRESS) is None
+    assert goplugin.pod_of(records, ADDRESS) == ""
+    assert goplugin.lost(records, Socket(), ADDRESS) is None

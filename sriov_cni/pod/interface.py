@@ -8,11 +8,14 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.addresses import IPAddress
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Ip, Result, Route
-from sriov_cni.kernel import netns, routing
+from sriov_cni.kernel import addresses, netns, routes
+from sriov_cni.kernel.addresses import InterfaceAddress
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.links import Link
-from sriov_cni.kernel.netlink import KernelError, Socket
+from sriov_cni.kernel.messages import SCOPE_GLOBAL
+from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.netns import Pod
-from sriov_cni.kernel.routing import InterfaceAddress, KernelRoute
+from sriov_cni.kernel.routes import KernelRoute
 
 _PATIENCE, _PAUSE = 0.005, 0.001  # seconds that a neighbour has to answer; between two looks
 
@@ -26,7 +29,7 @@ def configure(pod: Pod, link: Link, ipam: Result) -> None:
     """
     _prepare(pod, link, ipam)
     for ip in ipam.ips:
-        routing.add_address(pod.socket, link.ifindex, ip.address.version, _address(ip))
+        addresses.add(pod.socket, link.ifindex, ip.address.version, _address(ip))
     for route in ipam.routes:
         wanted = _route(route, ipam.ips)
         if wanted.gateway and (":" in wanted.gateway) != (wanted.version == 6):
@@ -36,7 +39,7 @@ def configure(pod: Pod, link: Link, ipam: Result) -> None:
                 "a route and its gateway must be of one IP version",
             )
         try:
-            routing.add_route(pod.socket, link.ifindex, wanted)
+            routes.add(pod.socket, link.ifindex, wanted)
         except KernelError as error:
             if error.errno != errno.EEXIST:
                 raise
@@ -76,7 +79,7 @@ def _refuse_duplicates(pod: Socket, link: Link, ipam: Result) -> None:
     expected = {str(ip.address.ip): ip.address for ip in ipam.ips if ip.address.version == 6}
     deadline = time.monotonic() + _PATIENCE
     while expected:
-        found = [a for a in routing.addresses(pod, link.ifindex) if a.address in expected]
+        found = [a for a in addresses.list_of(pod, link.ifindex) if a.address in expected]
         if duplicates := [str(expected[a.address]) for a in found if a.duplicate]:
             raise CniError(
                 errors.TRY_AGAIN_LATER,
@@ -95,21 +98,21 @@ def differences(pod: Socket, link: Link, expected: Result) -> list[str]:
     Routes count wherever they are: plugins later in a chain may move them to another table or
     device, and that is their right.
     """
-    have = {(a.address, a.prefix_length): a for a in routing.addresses(pod, link.ifindex)}
+    have = {(a.address, a.prefix_length): a for a in addresses.list_of(pod, link.ifindex)}
     missing = []
     for ip in expected.ips:
-        found = have.get(_address(ip)[:2])
+        found = have.get((str(ip.address.ip), ip.address.prefixlen))
         if found is None:
             missing.append(f"address {ip.address} is missing")
         elif found.duplicate:
             missing.append(f"address {ip.address} is unusable, another station has it")
     for version in {route.destination.version for route in expected.routes}:
-        routes = {route[1:4] for route in routing.routes(pod, version)}
+        paths = {route.path for route in routes.list_all(pod, version)}
         missing += [
             f"route to {wanted} is missing"
             for route in expected.routes
             if route.destination.version == version
-            and (wanted := _route(route, expected.ips))[1:4] not in routes
+            and (wanted := _route(route, expected.ips)).path not in paths
         ]
     return missing
 
@@ -120,7 +123,7 @@ def _address(ip: Ip) -> InterfaceAddress:
 
 def _route(route: Route, ips: tuple[Ip, ...]) -> KernelRoute:
     gateway = route.gateway
-    if gateway is None and route.scope in (None, routing.SCOPE_GLOBAL):
+    if gateway is None and route.scope in (None, SCOPE_GLOBAL):
         gateway = _gateway(route.destination.version, ips)
     return KernelRoute(
         version=route.destination.version,

@@ -14,9 +14,9 @@ import time
 
 from sriov_cni.cni import log
 from sriov_cni.cni.result import Ip
-from sriov_cni.kernel import links, netns, routing
+from sriov_cni.kernel import addresses, links, netns
+from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.links import Link
-from sriov_cni.kernel.netlink import KernelError
 from sriov_cni.kernel.netns import Pod
 
 _PATIENCE = 10.0  # seconds
@@ -26,29 +26,29 @@ Addresses = frozenset[tuple[int, str]]  # IP version and address
 
 
 def announce(path: str, link: Link, ips: tuple[Ip, ...]) -> None:
-    """Have the neighbours of the pod at `path` told about its addresses, as far as can be done."""
-    addresses = frozenset((ip.address.version, str(ip.address.ip)) for ip in ips)
+    """Have the neighbours of the pod at `path` told about its addresses, as far as possible."""
+    unannounced = frozenset((ip.address.version, str(ip.address.ip)) for ip in ips)
     try:
-        in_child = bool(addresses) and os.fork() == 0
+        in_child = bool(unannounced) and os.fork() == 0
     except OSError as error:
         log.write("warning", f"the addresses of {link.name} are not announced: {error}")
         return
     if in_child:
         try:
             _detach()
-            _announce(path, link, addresses)
+            _announce(path, link, unannounced)
         finally:
             os._exit(0)
 
 
-def _announce_ready(pod: Pod, link: Link, addresses: Addresses) -> Addresses:
+def _announce_ready(pod: Pod, link: Link, unannounced: Addresses) -> Addresses:
     """Announce the addresses that neighbours may hear of now; return these, and the duplicates."""
-    if not link.carrier or not addresses:
+    if not link.carrier or not unannounced:
         return frozenset()
-    listed = routing.addresses(pod.socket, link.ifindex)
+    listed = addresses.list_of(pod.socket, link.ifindex)
     tentative = {a.address for a in listed if a.tentative}
-    ready = frozenset(address for address in addresses if address[1] not in tentative)
-    duplicates = addresses & {(6, a.address) for a in listed if a.duplicate}
+    ready = frozenset(address for address in unannounced if address[1] not in tentative)
+    duplicates = unannounced & {(6, a.address) for a in listed if a.duplicate}
     for _, address in sorted(duplicates):
         log.write("error", f"{link.name} cannot use {address}: another station there has it")
     from sriov_cni.kernel import neighbours  # the child alone needs it
@@ -66,7 +66,7 @@ def _detach() -> None:
         os.open(os.devnull, os.O_RDWR)
 
 
-def _announce(path: str, link: Link, addresses: Addresses) -> None:
+def _announce(path: str, link: Link, unannounced: Addresses) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -75,9 +75,9 @@ def _announce(path: str, link: Link, addresses: Addresses) -> None:
                 now = links.get(pod.socket, link.ifindex)
                 if now is None or now.mac != link.mac:
                     return  # the VF went home, or the pod is another one
-                addresses -= _announce_ready(pod, now, addresses)
+                unannounced -= _announce_ready(pod, now, unannounced)
         except (netns.NotANamespaceError, KernelError):
             return
-        if not addresses or time.monotonic() > deadline:
+        if not unannounced or time.monotonic() > deadline:
             return
         time.sleep(_PAUSE)

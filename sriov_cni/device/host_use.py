@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the host itself does with a network device, so that no pod gets it."""
+
+from sriov_cni.kernel import addresses, routes, sysfs
+from sriov_cni.kernel.links import ETHERNET, INFINIBAND, Link
+from sriov_cni.kernel.messages import SCOPE_GLOBAL
+from sriov_cni.kernel.netlink import Socket
+
+USERSPACE_DRIVERS = ("vfio-pci", "uio_pci_generic", "igb_uio")
+
+
+def why_not_ethernet(link: Link) -> str | None:
+    """Say why no pod can use a device, None if it is an Ethernet device; follows its address."""
+    if link.kind == INFINIBAND:
+        return (
+            f"({link.name}) is an InfiniBand device: this plugin serves Ethernet, use ib-sriov-cni"
+        )
+    if link.kind != ETHERNET:
+        return f"({link.name}) is no Ethernet device (type {link.kind})"
+    return None
+
+
+def why_used(host: Socket, link: Link) -> str | None:
+    """Say what the host uses a device for, None if for nothing; follows its address.
+
+    Raises KernelError.
+    """
+    if link.master is not None:
+        return f"({link.name}) belongs to a bond, bridge or team of the host"
+    if uppers := sysfs.upper_names(link.name):
+        verb = "sits" if len(uppers) == 1 else "sit"
+        return f"({link.name}) is the host's: {', '.join(uppers)} {verb} on it"
+    for address in addresses.list_of(host, link.ifindex):
+        # An IPv6 address with a lifetime came by itself, from a router: nobody uses the device.
+        used = address.permanent or ":" not in address.address
+        if used and address.scope == SCOPE_GLOBAL:
+            return f"({link.name}) carries the host's address {address.address}"
+    if link.up and routes.has_default(host, link.ifindex):
+        return f"({link.name}) carries a default route of the host"
+    return None
+
+
+def why_no_netdev(address: str) -> str | None:
+    """Say why a function has no network device on the host, None if it serves user space."""
+    driver = sysfs.driver(address)
+    if driver in USERSPACE_DRIVERS:
+        return None
+    if driver is None:
+        return "is bound to no driver: bind it to its network driver, or to vfio-pci for user space"
+    return f"has no network device on the host: it is in another namespace, or {driver} gives none"
