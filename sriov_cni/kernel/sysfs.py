@@ -8,7 +8,7 @@ looked at: that is not to know that there is nothing.
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sriov_cni.kernel.errors import KernelError
@@ -72,12 +72,37 @@ def pf_address(address: str) -> str | None:
 
 def vf_index(pf_address: str, address: str) -> int | None:
     """Return the index of a VF under its PF, None if it is not the PF's."""
+    return next((i for i, found in enumerate(vf_addresses(pf_address)) if found == address), None)
+
+
+def vf_addresses(pf_address: str) -> Iterator[str]:
+    """Yield the PCI addresses of a PF's enabled VFs, in the order of their index."""
     index = 0
     while (found := _link_name(f"{_PCI}/{pf_address}/virtfn{index}")) is not None:
-        if found == address:
-            return index
+        yield found
         index += 1
-    return None
+
+
+def pf_addresses() -> list[str]:
+    """Return the PCI addresses of all devices that can have VFs."""
+    addresses = _look(os.listdir, _PCI) or []
+    return sorted(a for a in addresses if _look(os.stat, f"{_PCI}/{a}/sriov_totalvfs") is not None)
+
+
+def most_vfs(pf_address: str) -> int:
+    """Return how many VFs a PF could have, 0 if it can have none."""
+    return _number(f"{_PCI}/{pf_address}/sriov_totalvfs") or 0
+
+
+def numa_node(address: str) -> int | None:
+    """Return the NUMA node a PCI device is at, None if the machine has no such nodes (-1)."""
+    return _number(f"{_PCI}/{address}/numa_node")
+
+
+def iommu_group(address: str) -> int | None:
+    """Return the number of a PCI device's IOMMU group, None without an IOMMU."""
+    group = _link_name(f"{_PCI}/{address}/iommu_group")
+    return int(group) if group is not None and group.isdigit() else None
 
 
 def uplink_names(address: str) -> list[str]:
