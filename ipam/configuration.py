@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-from sriov_cni.cni import errors
+from sriov_cni.cni import document, errors, log
 from sriov_cni.cni.addresses import IPAddress, IPNetwork, parse_address, parse_network
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.document import Fields
@@ -11,6 +11,8 @@ from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Dns, Route, parse_dns, parse_routes
 
 DEFAULT_DATA_DIRECTORY = "/var/lib/cni/fixipam"
+RANGE_KEYS = ("subnet", "gateway", "rangeStart", "rangeEnd")
+KEYS = ("type", *RANGE_KEYS, "ranges", "routes", "dns", "dataDir")
 
 
 class Range(NamedTuple):
@@ -46,17 +48,22 @@ class Configuration(NamedTuple):
 
 def parse(call: Call) -> Configuration:
     """Return the configuration under the key `ipam`; raise CniError (7) if it is invalid."""
-    ipam = _ipam(call)
+    ipam = _checked(_ipam(call), KEYS)
     ranges = tuple(tuple(map(_range, group)) for group in _range_groups(ipam))
     routes = parse_routes(ipam)
     if any(r.gateway is not None and r.gateway.version != r.destination.version for r in routes):
         raise ipam.error_for("routes", "routes with dst and gw of one IP version")
-    return Configuration(ranges, routes, parse_dns(ipam), data_directory(call))
+    return Configuration(ranges, routes, parse_dns(ipam), _data_directory(ipam))
 
 
 def data_directory(call: Call) -> str:
     """Return where leases are kept, all that DEL and GC must know."""
-    return _ipam(call).path("dataDir") or DEFAULT_DATA_DIRECTORY
+    ipam = _ipam(call)
+    return _data_directory(ipam._replace(values=document.respelt(ipam.values, KEYS)[0]))
+
+
+def _data_directory(ipam: Fields) -> str:
+    return ipam.path("dataDir") or DEFAULT_DATA_DIRECTORY
 
 
 def requested(call: Call, config: Configuration) -> tuple[tuple[Range, IPAddress], ...]:
@@ -78,6 +85,15 @@ def _ipam(call: Call) -> Fields:
     return ipam
 
 
+def _checked(fields: Fields, known: tuple[str, ...]) -> Fields:
+    """Return fields with their keys in the known case; warn of these, and of unknown keys."""
+    values, warnings = document.respelt(fields.values, known)
+    unknown = [key for key in fields.values if key.lower() not in map(str.lower, known)]
+    warnings += [f"key {key} is unknown to fixipam and ignored" for key in unknown]
+    log.write_all("warning", (f"{fields.where[:-1]}: {warning}" for warning in warnings))
+    return fields._replace(values=values)
+
+
 def _range_groups(ipam: Fields) -> list[tuple[Fields, ...]]:
     """Return the sets of ranges: the items of `ranges`, or the one range that `subnet` gives.
 
@@ -95,9 +111,8 @@ def _range_groups(ipam: Fields) -> list[tuple[Fields, ...]]:
         group = item if isinstance(item, list) else [item]
         if not group or not all(isinstance(part, dict) for part in group):
             raise ipam.error_for("ranges", "a list of objects like {subnet, gateway}")
-        groups.append(
-            tuple(Fields(part, f"{ipam.where}ranges[{place}].", ipam.code) for part in group)
-        )
+        parts = (Fields(part, f"{ipam.where}ranges[{place}].", ipam.code) for part in group)
+        groups.append(tuple(_checked(part, RANGE_KEYS) for part in parts))
     return groups
 
 

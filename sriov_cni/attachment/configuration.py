@@ -7,10 +7,10 @@ docs/configuration.md is the reference of every key. Nothing here looks at the n
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from sriov_cni.cni import errors, log
+from sriov_cni.cni import document, errors, log
 from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.cni.call import Call
-from sriov_cni.cni.document import Fields, JsonObject, shown
+from sriov_cni.cni.document import Fields, shown
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.names import why_no_interface_name
 from sriov_cni.cni.result import Dns, parse_dns
@@ -79,14 +79,26 @@ class Configuration(NamedTuple):
     state_directory: str
 
 
+def respelt(call: Call) -> Call:
+    """Return the call with `vlanQos` and the like under the keys they differ from in case only.
+
+    Every command begins with this: all of them must mean the same by one file.
+    """
+    config, warnings = document.respelt(call.config, KEYS)
+    call = call._replace(config=config)
+    if warnings:
+        configure_log(call.fields)
+        log.write_all("warning", warnings)
+    return call
+
+
 def parse(call: Call) -> Configuration:
     """Return the configuration of an ADD, CHECK or STATUS.
 
     Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and what is right.
     """
-    _configure_log(call.fields)
-    call = call._replace(config=_in_known_case(call.config))
     fields = call.fields
+    _configure_log(fields)
     places = _places(call)
     device_id = _agreed(places, "deviceID", _device_id)
     call.refuse_unknown_arguments(_KNOWN_ARGUMENTS)
@@ -128,21 +140,6 @@ def _configure_log(fields: Fields) -> None:
     if level not in log.LEVELS:
         raise fields.error_for("logLevel", f"one of {', '.join(log.LEVELS)}")
     log.configure(level, path)
-
-
-def _in_known_case(config: JsonObject) -> JsonObject:
-    """Return the configuration with `vlanQos` and the like taken for the keys they differ from.
-
-    The established Go plugin reads keys in any case; a VLAN must not get lost over that.
-    """
-    known = {key.lower(): key for key in KEYS}
-    meant = {}
-    for key in config:
-        right = known.get(key.lower(), key)
-        if right != key and right not in config:
-            log.write("warning", f"key {key} is taken for {right}: correct its spelling")
-            meant[right] = config[key]
-    return {**config, **meant}
 
 
 def _places(call: Call) -> _Places:

@@ -6,7 +6,7 @@ what would be right, so that no caller compares types by hand.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from sriov_cni.cni import errors
@@ -49,6 +49,21 @@ def shown(value: object) -> str:
     """Return a value as an error message may quote it: as JSON, in one line, not too long."""
     text = json.dumps(value, default=repr)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def respelt(values: Mapping[str, Any], known: Iterable[str]) -> tuple[JsonObject, list[str]]:
+    """Return an object with its keys in the known case, and a warning for each that was not.
+
+    Go programs read keys in any case: a VLAN must not get lost over `vlanQos`.
+    """
+    right_of = {key.lower(): key for key in known}
+    meant, warnings = dict(values), []
+    for key, value in values.items():
+        right = right_of.get(key.lower(), key)
+        if right not in values:
+            meant[right] = value
+            warnings.append(f"key {key} is taken for {right}: correct its spelling")
+    return meant, warnings
 
 
 def _no_constant(text: str) -> NoReturn:

@@ -23,6 +23,7 @@ from sriov_cni.pod import announcement, interface
 
 def add(call: Call) -> Result:
     """Validate, select, record, apply, move, configure; on any failure undo it all."""
+    call = configuration.respelt(call)
     wanted = configuration.parse(call)
     previous = previous_result(call.config) or Result()
     ipam = ipam_client.plan(call)

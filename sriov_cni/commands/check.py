@@ -19,6 +19,7 @@ from sriov_cni.pod import interface
 
 def check(call: Call) -> None:
     """Compare the kernel with record, configuration and prevResult; name every difference."""
+    call = configuration.respelt(call)
     wanted = configuration.parse(call)
     previous = previous_result(call.config)
     if previous is None:

@@ -17,6 +17,7 @@ def delete(call: Call) -> None:
 
     Needs neither the namespace nor the configuration the ADD had.
     """
+    call = configuration.respelt(call)
     configuration.configure_log(call.fields)
     records = AttachmentRecords.existing(configuration.state_directory(call.fields))
     if records is None or not delete_recorded(records, call.owner, call):

@@ -15,6 +15,7 @@ def gc(call: Call) -> None:
 
     Goes on after failures and reports them together.
     """
+    call = configuration.respelt(call)
     configuration.configure_log(call.fields)
     valid = call.valid_attachments()
     records = AttachmentRecords.existing(configuration.state_directory(call.fields))

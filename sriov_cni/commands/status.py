@@ -19,6 +19,7 @@ from sriov_cni.kernel import sysfs
 
 def status(call: Call) -> None:
     """Look at what every ADD needs; raise CniError (50) with what is missing."""
+    call = configuration.respelt(call)
     wanted = configuration.parse(call)
     try:
         records = AttachmentRecords(wanted.state_directory, create=True)

@@ -209,3 +209,14 @@ def test_state_removed_by_hand_leaves_nothing_to_undo(node: Node, pod: str) -> N
     assert (outcome.status, outcome.document) == (0, {})
     assert node.sriov("GC", keeping(L2)).status == 0
     assert not os.path.exists(node.path(STATE))
+
+
+def test_a_misspelt_directory_is_the_same_one_for_add_del_and_gc(node: Node, pod: str) -> None:
+    network = L2 | {"cniVersion": "1.1.0", "datadir": "/var/lib/cni/elsewhere"}
+    before = node.state()
+    for take_back in ("DEL", "GC"):
+        assert node.sriov("ADD", network, netns=pod).status == 0
+        assert len(node.files("/var/lib/cni/elsewhere")) == 1
+        assert node.sriov(take_back, network | {"cni.dev/valid-attachments": []}).status == 0
+        assert node.files("/var/lib/cni/elsewhere") == []
+        assert node.state() == before

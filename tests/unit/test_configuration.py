@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sriov_cni.attachment.configuration import Configuration, parse
+from sriov_cni.attachment.configuration import Configuration, parse, respelt
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import read
 from sriov_cni.cni.errors import CniError
@@ -23,7 +23,7 @@ def parsed(config: Document, arguments: str = "") -> Configuration:
         "CNI_IFNAME": "net1",
         "CNI_ARGS": arguments,
     }
-    return parse(read("ADD", environment, {**NETWORK, **config}, "1.1.0"))
+    return parse(respelt(read("ADD", environment, {**NETWORK, **config}, "1.1.0")))
 
 
 def attributes(**config: Any) -> VfAttributes:

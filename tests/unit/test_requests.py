@@ -99,7 +99,7 @@ def in_force(call: Call) -> dict[str, object]:
 
 def refusal(call: Call) -> CniError:
     with pytest.raises(CniError) as caught:
-        configuration.parse(call)
+        configuration.parse(configuration.respelt(call))
     return caught.value
 
 
