@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two releases on one node, in a rolling upgrade or after a rollback: neither loses anything.
 
-The other release is the one before records had more than the first format (commit 82e1f90), as it
-was, from this repository's history.
+The other release is one of two, as they were, from this repository's history: the one before
+records had more than the first format, and the one before the code of devices had its own floor.
 """
 
 import subprocess
@@ -17,19 +17,20 @@ from tests.namespaces.test_gc_status import keeping
 from tests.namespaces.test_isolation import LASTING, ill_treat
 from tests.plugin import Document, Plugin
 
-_OTHER = "82e1f90"
+_OTHERS = ("82e1f90", "b1d4877")
 _ROOT = Path(__file__).parents[2]
 FULL: Document = DUAL_STACK | {"mtu": 1400}
 
 
-@pytest.fixture(scope="session")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session", params=_OTHERS)
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The other release's source."""
+    commit = str(request.param)
     directory = tmp_path_factory.mktemp("other")
     git = ("git", "-C", str(_ROOT), "-c", f"safe.directory={_ROOT}")
-    archive = subprocess.run([*git, "archive", _OTHER, "sriov_cni", "ipam"], capture_output=True)
+    archive = subprocess.run([*git, "archive", commit, "sriov_cni", "ipam"], capture_output=True)
     if archive.returncode:
-        pytest.skip(f"this checkout's history does not reach back to {_OTHER}: a shallow clone")
+        pytest.skip(f"this checkout's history does not reach back to {commit}: a shallow clone")
     subprocess.run(["tar", "-x", "-C", str(directory)], input=archive.stdout, check=True)
     return directory
 
