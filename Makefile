@@ -20,7 +20,7 @@ SHELL := /bin/bash
 # What bash's `time` prints after each long step.
 export TIMEFORMAT := == took %0R seconds
 
-BUILT_FROM := $(shell find sriov_cni ipam -name '*.py') build.spec pyproject.toml tools/build tools/install
+BUILT_FROM := $(shell find sriov_cni ipam startup -name '*.py') build.spec pyproject.toml tools/build tools/install
 INSTALLED := $(DESTDIR)$(BINDIR)
 
 .PHONY: help setup setup-release setup-bench .venv build release install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host

@@ -8,6 +8,10 @@ import sys
 
 (root,) = sys.argv[1:]
 sys._MEIPASS = f"{root}/dist/sriov-cni/_internal"  # type: ignore[attr-defined]
-for path in (f"{root}/sriov_cni/frozen.py", f"{root}/sriov_cni/__main__.py"):
-    with open(path, encoding="utf-8") as file:
-        exec(compile(file.read(), path, "exec"), {"__name__": "__main__"})
+finder = sys.modules["startup.finder"] = type(sys)("startup.finder")
+for path, variables in (
+    ("startup/finder.py", vars(finder)),
+    ("sriov_cni/__main__.py", {"__name__": "__main__"}),
+):
+    with open(f"{root}/{path}", encoding="utf-8") as file:
+        exec(compile(file.read(), path, "exec"), variables)

@@ -2,7 +2,7 @@
 """Start-up is the product's speed: which modules the frozen program loads, and which it does not.
 
 The executable cannot be asked, so its parts are run in a bare interpreter as the executable runs
-them: the same start-up module, the same files of modules.
+them: the same finder, the same files of modules.
 """
 
 import os
@@ -12,43 +12,41 @@ from pathlib import Path
 
 import pytest
 
+from startup import archive
 from tests.namespaces.node import Node
 from tests.plugin import MYNET, Document, Plugin
 
 ROOT = Path(__file__).parents[2]
 EXECUTABLE = f"{ROOT}/dist/sriov-cni/sriov"
 PROGRAM = """
-import posix, sys  # and not os, which is another one with frozen.py
+import posix, sys  # and not os, which takes another way with the finder
 sys._MEIPASS = "{root}/dist/sriov-cni/_internal"
 sys.path.clear()  # the executable has no other modules than those it brings
 started = set(sys.modules)
-def run(path):
-    exec(compile(open("{root}/" + path).read(), path, "exec"), {{"__name__": "__main__"}})
-run("sriov_cni/frozen.py")
+def run(path, variables):
+    exec(compile(open("{root}/" + path).read(), path, "exec"), variables)
+finder = sys.modules["startup.finder"] = type(sys)("startup.finder")
+run("startup/finder.py", vars(finder))
 def leave(status):
     posix.write(2, " ".join(sorted(set(sys.modules) - started)).encode())
     posix._exit(status)
 sys.exit = leave
-run("sriov_cni/__main__.py")
+run("sriov_cni/__main__.py", {{"__name__": "__main__"}})
 """
 # What a call may load besides this project's own modules. Whatever is to be added here costs every
 # pod of every node some time: docs/performance.md says how much a module takes.
 PYTHONS = """
     _collections _ctypes _functools _imp _json _operator _socket _stat _struct
     errno fcntl gc genericpath os os.path posixpath stat
-    json json.decoder json.encoder json.scanner struct
+    json json.decoder json.encoder json.scanner struct types
     array
 """  # array only where the kernel names no parent of a device, as of these that stand in for VFs
-SUBSTITUTES = """
-    _collections_abc collections collections.abc contextlib ctypes functools logging pprint re
-    socket threading traceback types typing weakref
-    netaddr pyroute2
-"""
 LIBRARIES = """
+    netaddr pyroute2
     netaddr.core netaddr.ip netaddr.strategy netaddr.strategy.ipv4 netaddr.strategy.ipv6
     pyroute2.common pyroute2.netlink pyroute2.netlink.exceptions
 """
-KNOWN = {*PYTHONS.split(), *SUBSTITUTES.split(), *LIBRARIES.split()}
+KNOWN = {*PYTHONS.split(), *archive.stand_ins(), *LIBRARIES.split(), "startup.finder"}
 
 
 @pytest.fixture
@@ -79,6 +77,7 @@ def test_add_check_and_del_load_only_what_is_on_the_list(
     assert (checked.status, deleted.status) == (0, 0)
     assert [foreign(outcome.stderr) for outcome in (added, checked, deleted)] == [set()] * 3
     assert "pyroute2.netlink" in added.stderr  # it does name what was loaded
+    assert set(archive.stand_ins()) <= set(added.stderr.split())  # none is there for nothing
 
 
 def test_version_loads_no_library_at_all(bare: Plugin) -> None:
@@ -173,7 +172,7 @@ print(opened.fileno())
 """
 
 
-def test_substitutes_do_what_they_stand_for() -> None:
+def test_stand_ins_do_what_they_stand_for() -> None:
     python = (f"{sys.base_prefix}/bin/python3", "-I", "-S", "-c")
     frozen = PROGRAM.format(root=ROOT).partition("def leave")[0] + SAME
     there, here = (
