@@ -22,36 +22,45 @@ export TIMEFORMAT := == took %0R seconds
 
 BUILT_FROM := $(shell find sriov_cni ipam startup -name '*.py') build.spec pyproject.toml tools/build tools/install
 INSTALLED := $(DESTDIR)$(BINDIR)
+PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup setup-release setup-bench .venv build release install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host
+.PHONY: help setup setup-demo setup-release setup-bench .venv build release install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
 
-setup: ## Install and fetch what tests, lab and demo need on Debian 12 (root); nothing if all is there
-	@PYTHON='$(PYTHON)' tests/lab/setup $(LAB_KERNELS) $(LAB_OLD_KERNEL)
+setup: ## Install and fetch what `make test` needs on Debian 12 (root); nothing if all is there
+	@PYTHON='$(PYTHON)' tools/setup test $(LAB_KERNELS) $(LAB_OLD_KERNEL)
+
+setup-demo: ## Install and fetch what the demo needs instead, less than half of it (root)
+	@PYTHON='$(PYTHON)' tools/setup demo $(firstword $(LAB_KERNELS))
 
 setup-release: ## Build the Python that `make release` needs instead (root; minutes, once)
-	@PYTHON='$(PYTHON)' tests/lab/setup --release
+	@PYTHON='$(PYTHON)' tools/setup release
 
 setup-bench: ## Install and fetch what the benchmark needs instead, the Go plugins among it (root)
-	@PYTHON='$(PYTHON)' tests/lab/setup --bench
+	@PYTHON='$(PYTHON)' tools/setup bench
 
-.venv: .venv/.complete ## Create the virtual environment to build and test in
+.venv: .venv/.test ## Create the virtual environment to build and test in
 
-.venv/.complete: pyproject.toml
+.venv/.build: pyproject.toml
 	@tools/check-python '$(PYTHON)'
-	echo "== creating .venv from pyproject.toml (about 40 seconds)"
+	echo "== creating .venv from pyproject.toml (about 15 seconds)"
 	rm -rf .venv
 	time {
 	    $(PYTHON) -m venv .venv
-	    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]'
+	    $(PIP_INSTALL) --editable '.[build]'
 	}
+	touch $@
+
+.venv/.test: .venv/.build
+	@echo "== installing what tests use into .venv (about 30 seconds)"
+	time $(PIP_INSTALL) --editable '.[test]'
 	touch $@
 
 build: dist/.complete ## Build the executables for machines like this one: dist/sriov-cni.run installs them
 
-dist/.complete: $(BUILT_FROM) | .venv/.complete
+dist/.complete: $(BUILT_FROM) | .venv/.build
 	@echo "== building the executables with PyInstaller (10 to 40 seconds)"
 	time tools/build .venv/bin/python dist
 	touch $@
@@ -69,7 +78,7 @@ install: build ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR 
 uninstall: ## Remove what install put there
 	@tools/install --uninstall '$(INSTALLED)'
 
-lint: .venv/.complete ## Check style and types (ruff, mypy)
+lint: .venv/.test ## Check style and types (ruff, mypy)
 	@echo "== checking style and types (about 20 seconds)"
 	time {
 	    .venv/bin/ruff check --quiet .
@@ -80,23 +89,23 @@ lint: .venv/.complete ## Check style and types (ruff, mypy)
 test: setup lint test-unit test-hostile test-namespaces test-torture test-lab ## Set up the machine, then run every layer of tests (root)
 	@echo "== all tests passed"
 
-test-unit: .venv/.complete ## Run the unit tests (no privileges needed)
+test-unit: .venv/.test ## Run the unit tests (no privileges needed)
 	@echo "== unit tests"
 	time .venv/bin/python -m pytest tests/unit
 
-test-hostile: setup .venv/.complete ## Feed everything read with hostile input, and fuzz it for HOSTILE seconds (root)
+test-hostile: setup .venv/.test ## Feed everything read with hostile input, and fuzz it for HOSTILE seconds (root)
 	@echo "== hostile input"
 	time .venv/bin/python -m pytest tests/hostile
 
-test-namespaces: setup build release ## Run the tests in network namespaces of this machine (root)
+test-namespaces: setup .venv/.test build release ## Run the tests in network namespaces of this machine (root)
 	@echo "== tests in network namespaces"
 	time .venv/bin/python -m pytest tests/namespaces
 
-test-torture: setup .venv/.complete ## Kill ADD, DEL and GC at, and fail, one system call of each kind (root)
+test-torture: setup .venv/.test ## Kill ADD, DEL and GC at, and fail, one system call of each kind (root)
 	@echo "== nothing is lost: killed and failing system calls (70 to 150 seconds)"
 	time .venv/bin/python -m pytest tests/torture
 
-test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS and LAB_OLD_KERNEL
+test-lab: setup .venv/.test build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS and LAB_OLD_KERNEL
 	@for kernel in $(LAB_KERNELS); do
 	    echo "== tests in the lab, kernel of $$kernel (the guest boots in about 5 seconds)"
 	    time tests/lab/boot -k $$kernel -t 1800 .venv/bin/python -m pytest -p no:cacheprovider tests/lab
@@ -106,7 +115,7 @@ test-lab: setup build ## Run the tests on real VFs, in a QEMU guest per kernel i
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider -m old_kernel tests/lab
 	done
 
-torture: setup build ## The same at every system call, long races, 10 minutes of the fuzzer (root; 45 minutes)
+torture: setup .venv/.test build ## The same at every system call, long races, 10 minutes of the fuzzer (root; 45 minutes)
 	@echo "== the whole sweep"
 	TORTURE=all .venv/bin/python -m pytest tests/torture tests/namespaces/test_parallel.py
 	HOSTILE=600 .venv/bin/python -m pytest tests/hostile/test_fuzz.py
@@ -116,13 +125,13 @@ torture: setup build ## The same at every system call, long races, 10 minutes of
 	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_races.py
 	done
 
-demo: setup build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
+demo: setup-demo build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"
-	time tests/lab/boot -k $(firstword $(LAB_KERNELS)) -t 300 tests/lab/demo
+	time tests/lab/boot -k $(firstword $(LAB_KERNELS)) -t 300 tools/demo
 
-.venv/.bench: .venv/.complete
+.venv/.bench: .venv/.build
 	@echo "== installing matplotlib into .venv (about 20 seconds)"
-	time .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	time $(PIP_INSTALL) --editable '.[bench]'
 	touch $@
 
 bench: setup-bench build .venv/.bench ## Measure against the Go plugins: docs/performance.md (root, an idle machine; about 5 minutes)
@@ -134,4 +143,4 @@ clean: ## Remove everything made in this directory
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 clean-host: ## Undo setup: its packages, its package source, its cache
-	@tests/lab/clean-host
+	@tools/clean-host

@@ -15,7 +15,7 @@ from tests.plugin import Document
 
 ROOT = Path(__file__).parents[1]
 CACHE = Path(os.environ.get("SRIOV_CNI_CACHE") or Path.home() / ".cache" / "sriov-cni")
-GO_VERSION = "1.9.1"  # tests/lab/setup builds it
+GO_VERSION = "1.9.1"  # tools/setup builds it
 
 OURS, ON_DISK = "sriov", "sriov, state on disk"
 GO, DEBIAN = f"Go {GO_VERSION}", "Go, Debian's"
