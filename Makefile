@@ -6,6 +6,8 @@ PYTHON ?= python3
 # (5.10), with which only the tests run that are marked for it.
 LAB_KERNELS ?= bookworm bookworm-backports
 LAB_OLD_KERNEL ?= bullseye
+# What test-lab gives to pytest: make test-lab TESTS='tests/lab/test_mac.py -k next' LAB_KERNELS=bookworm
+TESTS ?=
 DESTDIR ?=
 BINDIR ?= /opt/cni/bin
 CACHE := $(or $(SRIOV_CNI_CACHE),$(HOME)/.cache/sriov-cni)
@@ -24,7 +26,7 @@ BUILT_FROM := $(shell find sriov_cni ipam startup -name '*.py') build.spec pypro
 INSTALLED := $(DESTDIR)$(BINDIR)
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup setup-demo setup-release setup-bench .venv build release install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture demo bench clean clean-host
+.PHONY: help setup setup-demo setup-release setup-bench .venv build release install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture lab demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -108,9 +110,9 @@ test-torture: setup .venv/.test ## Kill ADD, DEL and GC at, and fail, one system
 test-lab: setup .venv/.test build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS and LAB_OLD_KERNEL
 	@for kernel in $(LAB_KERNELS); do
 	    echo "== tests in the lab, kernel of $$kernel (the guest boots in about 5 seconds)"
-	    time tests/lab/boot -k $$kernel -t 1800 .venv/bin/python -m pytest -p no:cacheprovider tests/lab
+	    time tests/lab/boot -k $$kernel -t 1800 .venv/bin/python -m pytest -p no:cacheprovider $(or $(TESTS),tests/lab)
 	done
-	for kernel in $(LAB_OLD_KERNEL); do
+	for kernel in $(if $(TESTS),,$(LAB_OLD_KERNEL)); do
 	    echo "== tests of what depends on a kernel's age, kernel of $$kernel"
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider -m old_kernel tests/lab
 	done
@@ -124,6 +126,9 @@ torture: setup .venv/.test build ## The same at every system call, long races, 1
 	    time tests/lab/boot -k $$kernel -p 4 -t 7200 env TORTURE=all RACE_ROUNDS=20 \
 	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_races.py
 	done
+
+lab: setup-demo build ## A shell in the lab's guest, which has SR-IOV cards; nothing it writes remains
+	@tests/lab/boot -i -k $(firstword $(LAB_KERNELS)) -t 86400 bash
 
 demo: setup-demo build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"
