@@ -1,47 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the documents show is true: examples are accepted, commands and error codes exist."""
+"""What the documents show is true: examples, commands, error codes, the picture.
+
+The commands for a node run in tests/lab/test_documentation.py.
+"""
 
 import json
-import os
 import re
 import subprocess
+import sys
 import textwrap
 
 import pytest
 
 from ipam import commands as fixipam
 from sriov_cni.attachment import configuration
-from sriov_cni.cni import errors
-from sriov_cni.cni.call import Arguments, Call
-from sriov_cni.cni.owner import Owner
+from sriov_cni.cni import call, errors
+from tests.documents import DOCUMENTS, ROOT, blocks, commands, commands_running, text
+from tests.plugin import Document
 
-ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
-DOCUMENTS = (
-    "README.md",
-    "docs/configuration.md",
-    "docs/coming-from-the-go-plugin.md",
-    "docs/performance.md",
-    "docs/release.md",
-    "CONTRIBUTING.md",
-)
+EXAMPLE = "conf/10-sriov.conf.example"
+NETWORKS = [block for block in blocks("yaml") if "\nkind: NetworkAttachmentDefinition\n" in block]
+PODS = [block for block in blocks("yaml", "README.md") if "\nkind: Pod\n" in block]
+DEVICE = {"deviceID": "0000:3b:02.1"}  # what the device plugin chooses, and Multus hands over
+IN_CHECKOUT = [command for command in commands() if command.in_checkout]
 
 
-def text(path: str) -> str:
-    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        return file.read()
+def embedded(network: str) -> str:
+    """Return the configuration within a NetworkAttachmentDefinition."""
+    return textwrap.dedent(network.partition("config: |\n")[2])
 
 
-def blocks(language: str) -> list[str]:
-    pattern = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
-    return [block for path in DOCUMENTS for block in pattern.findall(text(path))]
+EXAMPLES = [*blocks("json"), *map(embedded, NETWORKS), text(EXAMPLE)]
 
 
-def embedded() -> list[str]:
-    """Return the configurations within NetworkAttachmentDefinitions."""
-    return [textwrap.dedent(block.partition("config: |\n")[2]) for block in blocks("yaml")]
-
-
-EXAMPLES = [*blocks("json"), *embedded(), text("conf/10-sriov.conf.example")]
+def wanted(config: Document, args: str = "") -> configuration.Configuration | None:
+    """Return what an ADD makes of a network, None of another plugin's; raise CniError."""
+    environment = {"CNI_CONTAINERID": "container", "CNI_IFNAME": "net1", "CNI_ARGS": args}
+    environment["CNI_NETNS"] = "/run/netns/pod"
+    add = call.read("ADD", environment, config, config["cniVersion"])
+    if config.get("ipam", {}).get("type") == "fixipam":
+        fixipam.validate(add)
+    return configuration.parse(add) if config["type"] == "sriov" else None
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -50,27 +49,31 @@ def test_every_example_is_a_configuration_that_is_accepted(example: str) -> None
     if "plugins" in config:  # a list: its first plugin as a runtime calls it
         shared = {key: config[key] for key in ("cniVersion", "name")}
         config = shared | config["plugins"][0]
+    if "master" not in config:
+        config["runtimeConfig"] = DEVICE
     ipam = config.get("ipam", {})
     subnets = [ipam, *ipam.get("ranges", [])] if ipam.get("type") == "fixipam" else []
     addresses = [s["subnet"].replace(".0/", ".9/") for s in subnets if "subnet" in s]
-    call = Call(
-        command="ADD",
-        owner=Owner("container", "net1"),
-        netns="/run/netns/pod",
-        arguments=Arguments.parse(f"IP={addresses[0]}" if addresses else ""),
-        path="/opt/cni/bin",
-        network=config["name"],
-        version=config["cniVersion"],
-        config=config,
-    )
-    if subnets:
-        fixipam.plan(call)
-    if config["type"] == "sriov":
-        handed_over = (
-            {"runtimeConfig": {"deviceID": "0000:3b:02.1"}} if "master" not in config else {}
-        )
-        wanted = configuration.parse(call._replace(config=config | handed_over))
-        assert wanted.master or wanted.device_id
+    wanted(config, f"IP={addresses[0]}" if addresses else "")
+
+
+def test_every_block_of_yaml_is_a_network_or_the_pod_of_one() -> None:
+    assert len(NETWORKS) + len(PODS) == len(blocks("yaml"))
+
+
+def test_the_pod_of_the_readme_gets_what_it_asks_for_from_its_network() -> None:
+    (pod,) = PODS
+    (network,) = (block for block in blocks("yaml", "README.md") if block in NETWORKS)
+    (annotation,) = re.findall(r"^    k8s.v1.cni.cncf.io/networks: '(.+)'$", pod, re.M)
+    (asked,) = json.loads(annotation)
+    assert f"\n  name: {asked.pop('name')}\n" in network
+    config = json.loads(embedded(network))
+    assert asked.keys() <= config["capabilities"].keys()
+    resource = re.findall(r"resourceName: (\S+)$", network, re.M)
+    assert re.findall(r"^ +(?:requests|limits): { (\S+): \"1\" }$", pod, re.M) == resource * 2
+    got = wanted(config | {"runtimeConfig": {**DEVICE, **asked}})
+    assert got is not None
+    assert (got.device_id, got.attributes.vlan) == (DEVICE["deviceID"], 100)
 
 
 @pytest.mark.parametrize("key", configuration.KEYS)
@@ -79,25 +82,45 @@ def test_the_reference_has_every_key(key: str) -> None:
 
 
 def test_the_readme_shows_the_example_configuration() -> None:
-    shown = [json.loads(block) for block in blocks("json")]
-    assert json.loads(text("conf/10-sriov.conf.example")) in shown
-
-
-@pytest.mark.parametrize("path", DOCUMENTS)
-def test_every_make_target_named_exists(path: str) -> None:
-    named = {
-        target
-        for line in re.findall(r"(?:^|`)make ([a-z -]+)$|`make ([a-z -]+)`", text(path), re.M)
-        for target in " ".join(line).split()
-    }
-    listed = subprocess.run(
-        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True
-    )
-    targets = {line.split()[0] for line in listed.stdout.splitlines() if line}
-    assert named <= targets
+    shown = [json.loads(block) for block in blocks("json", "README.md")]
+    assert shown == [json.loads(text(EXAMPLE))]
 
 
 def test_the_readme_lists_every_code_of_our_own() -> None:
     own = {v for name, v in vars(errors).items() if name.isupper() and v >= errors.INTERNAL}
     listed = {int(code) for code in re.findall(r"^\| (\d{3}) \|", text("README.md"), re.M)}
     assert listed == own
+
+
+def test_the_picture_is_what_its_source_draws() -> None:
+    drawn = subprocess.run([sys.executable, ROOT / "docs" / "pod.py"], capture_output=True)
+    assert drawn.stdout == (ROOT / "docs" / "pod.svg").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def targets() -> set[str]:
+    """The targets that make lists."""
+    command = ["make", "--no-print-directory", "help"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    return {line.split()[0] for line in listed.splitlines() if line}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_named_exists(document: str, targets: set[str]) -> None:
+    lines = [line for command in commands(document) for line in command.script.splitlines()]
+    lines += re.findall(r"^    (make \S+)", text(document), re.M)
+    named = {target for line in lines if line.startswith("make ") for target in line.split()[1:]}
+    assert named <= targets
+
+
+@pytest.mark.parametrize("script", [command.script for command in IN_CHECKOUT])
+def test_every_command_of_a_checkout_is_run_by_make_or_by_a_test(script: str) -> None:
+    run = [line for layer in ("unit", "namespaces", "lab") for line in commands_running(layer)]
+    for line in script.splitlines():
+        assert line.startswith("make ") or line in run or line in text("Makefile")
+
+
+@pytest.mark.parametrize("command", commands_running("unit"))
+def test_a_command_that_runs_unit_tests_works(command: str) -> None:
+    done = subprocess.run(command.split(), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
