@@ -39,7 +39,7 @@ def wanted(config: Document, args: str = "") -> configuration.Configuration | No
     environment["CNI_NETNS"] = "/run/netns/pod"
     add = call.read("ADD", environment, config, config["cniVersion"])
     if config.get("ipam", {}).get("type") == "fixipam":
-        fixipam.validate(add)
+        fixipam.plan(add)
     return configuration.parse(add) if config["type"] == "sriov" else None
 
 

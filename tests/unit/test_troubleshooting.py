@@ -9,12 +9,13 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from sriov_cni.attachment.failure import as_cni_error
 from sriov_cni.cni import errors
+from sriov_cni.device import errors as device_errors
 from tests.unit.executable import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
@@ -35,7 +36,6 @@ class Call(NamedTuple):
 
     node: ast.Call
     function: ast.FunctionDef
-    path: Path
 
     @property
     def name(self) -> str:
@@ -43,30 +43,31 @@ class Call(NamedTuple):
 
     @property
     def code(self) -> int | None:
-        """The code of an error; None where the call does not say it."""
+        """The code of an error; None where neither its class nor the call says it."""
+        if kind := getattr(device_errors, self.name, None):
+            error = as_cni_error(kind("", ""))
+            return error.code if error is not None else None
         name = ast.unparse(self.node.args[0])
         return getattr(errors, name[7:]) if name.startswith("errors.") else None
 
     def texts(self, place: int) -> Iterator[str]:
-        return texts(self.node.args[place], self.function, self.path)
+        return texts(self.node.args[place], self.function)
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef]:
-    return (node for node in ast.walk(TREES[path]) if isinstance(node, ast.FunctionDef))
+FUNCTIONS = {
+    path: [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for path, tree in TREES.items()
+}
+CALLS = [
+    Call(node, function)
+    for functions in FUNCTIONS.values()
+    for function in functions
+    for node in ast.walk(function)
+    if isinstance(node, ast.Call)
+]
 
 
-@cache
-def calls() -> list[Call]:
-    return [
-        Call(node, function, path)
-        for path in TREES
-        for function in functions(path)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call)
-    ]
-
-
-def texts(node: ast.expr, function: ast.FunctionDef, path: Path) -> Iterator[str]:
+def texts(node: ast.expr, function: ast.FunctionDef) -> Iterator[str]:
     """Yield what an expression may say; nothing where it is another error's text, passed on."""
     match node:
         case ast.Constant(value=str(text)):
@@ -74,20 +75,26 @@ def texts(node: ast.expr, function: ast.FunctionDef, path: Path) -> Iterator[str
         case ast.JoinedStr(values=parts):
             yield squeezed("".join(part_of_text(part, function) for part in parts))
         case ast.IfExp(body=first, orelse=second):
-            yield from texts(first, function, path)
-            yield from texts(second, function, path)
+            yield from texts(first, function)
+            yield from texts(second, function)
         case ast.Name(id=name) if values := assigned(name, function):
             for value in values:
-                yield from texts(value, function, path)
-        case ast.Call(func=ast.Name(id=name)) if name != "str":
-            (called,) = (found for found in functions(path) if found.name == name)
-            for found in ast.walk(called):
-                if isinstance(found, ast.Return) and found.value is not None:
-                    yield from texts(found.value, called, path)
-        case ast.Attribute() | ast.Call(func=ast.Name(id="str")):
+                yield from texts(value, function)
+        case ast.Constant(value=None) | ast.Attribute() | ast.Call(func=ast.Name(id="str")):
             pass
+        case ast.Call(func=called):
+            name = ast.unparse(called).rpartition(".")[2]
+            (found,) = (f for functions in FUNCTIONS.values() for f in functions if f.name == name)
+            yield from returned(found)
         case _:
-            pytest.fail(f"{path}:{node.lineno}: what does {ast.unparse(node)} say?")
+            pytest.fail(f"line {node.lineno}: what does {ast.unparse(node)} say?")
+
+
+def returned(function: ast.FunctionDef) -> Iterator[str]:
+    """Yield the texts that a function returns."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield from texts(node.value, function)
 
 
 def part_of_text(part: ast.expr, function: ast.FunctionDef) -> str:
@@ -101,11 +108,15 @@ def part_of_text(part: ast.expr, function: ast.FunctionDef) -> str:
 
 
 def assigned(name: str, function: ast.FunctionDef) -> list[ast.expr]:
-    return [
-        node.value
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign) and [ast.unparse(to) for to in node.targets] == [name]
-    ]
+    """Return what a function assigns to a name; a parameter, or a part of a tuple, is nothing."""
+    found = []
+    for node in ast.walk(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                found.append(value)
+            case ast.NamedExpr(target=ast.Name(id=target), value=value) if target == name:
+                found.append(value)
+    return found
 
 
 def squeezed(text: str) -> str:
@@ -134,7 +145,7 @@ def raised() -> set[tuple[int | None, str]]:
         if node.name not in ROOTS
         and any(ast.unparse(p).startswith("def __init__") for p in node.body)
     }
-    for call in calls():
+    for call in CALLS:
         if call.name == "super().__init__" and call.node.args and call.code is not None:
             place: int | None = ROOTS["CniError"]
         elif call.name in (*with_constructors, OTHER_PLUGINS):
@@ -187,12 +198,15 @@ def test_an_entry_has_codes_a_meaning_and_a_cure_for_each_cause(entry: str) -> N
 
 
 def test_every_reason_why_a_device_is_not_free_is_listed() -> None:
-    reasons = {t for call in calls() if call.name == "_Obstacle" for t in call.texts(1)}
+    reasons = {t for call in CALLS if call.name == "_Obstacle" for t in call.texts(1)}
     assert first_cells("### `<VF or PF> is not free`") == reasons
 
 
 def test_every_line_of_the_log_is_listed() -> None:
-    lines = {t for call in calls() if call.name == "log.write" for t in call.texts(1)}
+    lines = {t for call in CALLS if call.name == "log.write" for t in call.texts(1)}
+    for function in FUNCTIONS[REPOSITORY / "sriov_cni" / "device" / "restoration.py"]:
+        if ast.unparse(function.returns or function) == "str | None":  # a remark
+            lines |= set(returned(function))
     assert first_cells("## Lines in the log") == lines
 
 
