@@ -4,11 +4,13 @@
 The commands for a node run in tests/lab/test_documentation.py.
 """
 
+import fnmatch
 import json
 import re
 import subprocess
 import sys
 import textwrap
+from functools import cache
 
 import pytest
 
@@ -90,6 +92,36 @@ def test_the_readme_lists_every_code_of_our_own() -> None:
     own = {v for name, v in vars(errors).items() if name.isupper() and v >= errors.INTERNAL}
     listed = {int(code) for code in re.findall(r"^\| (\d{3}) \|", text("README.md"), re.M)}
     assert listed == own
+
+
+@cache
+def files() -> tuple[str, ...]:
+    """Return the paths of the repository's files, as far as documents name them."""
+    tops = ("sriov_cni", "ipam", "startup", "tests", "tools", "docs", "bench", "conf")
+    paths = (*ROOT.glob("*.*"), *(path for top in tops for path in (ROOT / top).rglob("*.*")))
+    return tuple(f"/{path.relative_to(ROOT)}" for path in paths)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_named_exists(document: str) -> None:
+    named = set(re.findall(r"`([\w*./-]+\.(?:example|md|py|spec|svg|toml))`", text(document)))
+    assert {name for name in named if not fnmatch.filter(files(), f"*/{name}")} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", text(document)):
+        path, _, anchor = link.partition("#")
+        if "://" not in link:
+            target = (ROOT / document).parent / path if path else ROOT / document
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def anchors(document: str) -> set[str]:
+    """Return the names that GitHub gives to headings."""
+    headings = re.findall(r"^#+ (.+)$", document, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_picture_is_what_its_source_draws() -> None:
