@@ -87,10 +87,14 @@ def _ipam(call: Call) -> Fields:
 
 def _checked(fields: Fields, known: tuple[str, ...]) -> Fields:
     """Return fields with their keys in the known case; warn of these, and of unknown keys."""
-    values, warnings = document.respelt(fields.values, known)
-    unknown = [key for key in fields.values if key.lower() not in map(str.lower, known)]
-    warnings += [f"key {key} is unknown to fixipam and ignored" for key in unknown]
-    log.write_all("warning", (f"{fields.where[:-1]}: {warning}" for warning in warnings))
+    values, taken = document.respelt(fields.values, known)
+    for key, right in taken.items():
+        name = f"{fields.where}{key}"
+        log.write("warning", f"key {name} is taken for {right}: correct its spelling")
+    for key in fields.values:
+        if key not in known and key not in taken:
+            name = f"{fields.where}{key}"
+            log.write("warning", f"key {name} is unknown to fixipam and ignored")
     return fields._replace(values=values)
 
 

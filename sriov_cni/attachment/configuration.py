@@ -84,11 +84,12 @@ def respelt(call: Call) -> Call:
 
     Every command begins with this: all of them must mean the same by one file.
     """
-    config, warnings = document.respelt(call.config, KEYS)
+    config, taken = document.respelt(call.config, KEYS)
     call = call._replace(config=config)
-    if warnings:
+    if taken:
         configure_log(call.fields)
-        log.write_all("warning", warnings)
+    for key, right in taken.items():
+        log.write("warning", f"key {key} is taken for {right}: correct its spelling")
     return call
 
 

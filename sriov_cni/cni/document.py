@@ -51,19 +51,15 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def respelt(values: Mapping[str, Any], known: Iterable[str]) -> tuple[JsonObject, list[str]]:
-    """Return an object with its keys in the known case, and a warning for each that was not.
+def respelt(values: Mapping[str, Any], known: Iterable[str]) -> tuple[JsonObject, dict[str, str]]:
+    """Return an object with its keys in the known case, and which key was taken for which.
 
     Go programs read keys in any case: a VLAN must not get lost over `vlanQos`.
     """
     right_of = {key.lower(): key for key in known}
-    meant, warnings = dict(values), []
-    for key, value in values.items():
-        right = right_of.get(key.lower(), key)
-        if right not in values:
-            meant[right] = value
-            warnings.append(f"key {key} is taken for {right}: correct its spelling")
-    return meant, warnings
+    taken = {key: right_of.get(key.lower(), key) for key in values}
+    taken = {key: right for key, right in taken.items() if right not in values}
+    return {**values, **{right: values[key] for key, right in taken.items()}}, taken
 
 
 def _no_constant(text: str) -> NoReturn:

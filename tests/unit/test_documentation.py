@@ -15,6 +15,7 @@ from functools import cache
 import pytest
 
 from ipam import commands as fixipam
+from ipam import configuration as fixipam_configuration
 from sriov_cni.attachment import configuration
 from sriov_cni.cni import call, errors
 from tests.documents import DOCUMENTS, ROOT, blocks, commands, commands_running, text
@@ -80,7 +81,14 @@ def test_the_pod_of_the_readme_gets_what_it_asks_for_from_its_network() -> None:
 
 @pytest.mark.parametrize("key", configuration.KEYS)
 def test_the_reference_has_every_key(key: str) -> None:
-    assert re.search(rf"^\|[^|]*`{key}`", text("docs/configuration.md"), re.M)
+    reference, _, _ = text("docs/configuration.md").partition("## `fixipam`")
+    assert re.search(rf"^\|[^|]*`{key}`", reference, re.M)
+
+
+@pytest.mark.parametrize("key", fixipam_configuration.KEYS)
+def test_the_reference_of_fixipam_has_every_key(key: str) -> None:
+    _, _, reference = text("docs/configuration.md").partition("## `fixipam`")
+    assert re.search(rf"^\|[^|]*`{key}`", reference, re.M)
 
 
 def test_the_readme_shows_the_example_configuration() -> None:

@@ -44,16 +44,16 @@ def test_fixipam_takes_a_key_in_another_case_for_the_one_it_knows(
     add = read("ADD", ENVIRONMENT, config, "1.1.0")
     assert str(fixipam.plan(add).config.ranges[0][0].subnet) == "10.1.0.0/24"
     assert fixipam.plan(add).config.data_directory == "/var/lib/elsewhere"
-    assert "ipam: key Subnet is taken for subnet: correct its spelling" in lines(capfd)[0]
+    assert "key ipam.Subnet is taken for subnet: correct its spelling" in lines(capfd)[0]
 
 
 def test_fixipam_warns_of_keys_that_it_does_not_know(capfd: pytest.CaptureFixture[str]) -> None:
     assert warned_of(capfd, subnet="10.1.0.0/24", exclude=["10.1.0.7"]) == [
-        "ipam: key exclude is unknown to fixipam and ignored"
+        "key ipam.exclude is unknown to fixipam and ignored"
     ]
     ranges = [{"subnet": "10.1.0.0/24", "rangeEnds": "10.1.0.7"}]
     assert warned_of(capfd, ranges=ranges) == [
-        "ipam.ranges[0]: key rangeEnds is unknown to fixipam and ignored"
+        "key ipam.ranges[0].rangeEnds is unknown to fixipam and ignored"
     ]
 
 
