@@ -25,7 +25,7 @@ class Plan(NamedTuple):
 
 
 def plan(call: Call) -> Plan:
-    """Return what an ADD asks for.
+    """Return the plan of an ADD.
 
     Raises CniError for a configuration or a request that is refused whatever is leased.
     """
@@ -47,7 +47,7 @@ def add(call: Call) -> Result:
 
 
 def grant(call: Call, planned: Plan) -> Result:
-    """Do what `plan` has found an ADD to ask for."""
+    """Lease the addresses of a plan."""
     config, wanted = planned
     leases = Leases(config.data_directory, call.network, create=True)
     with leases.locked():
@@ -151,11 +151,11 @@ def _with_pools(
 
 
 def _in_pools(group: Iterable[Range], addresses: Iterable[str]) -> Iterator[Granted]:
-    """Yield the addresses that a set's pools have; what is no address is left out."""
+    """Yield the addresses that are in a set's pools; texts that are no address are left out."""
     for text in addresses:
         try:
             address = parse_address(text)
-        except ValueError:  # a file or a line that somebody else put there
+        except ValueError:  # a file or a line that is not fixipam's
             continue
         for range_ in group:
             if range_.first is not None and range_.first <= address <= range_.last:
@@ -165,7 +165,7 @@ def _in_pools(group: Iterable[Range], addresses: Iterable[str]) -> Iterator[Gran
 def _next_free(
     group: Iterable[Range], taken: Collection[str], released: Sequence[str]
 ) -> Granted | None:
-    """Return the lowest address that nobody had, or else the one released longest ago.
+    """Return the lowest address that was never leased, or else the one released longest ago.
 
     The latest owner's MAC may still be in its peers' neighbour tables.
     """

@@ -3,7 +3,7 @@
 
 A lease is an empty file `<address>,<container ID>,<interface>` in the network's directory. Where a
 pool was used, the file `released` there lists the addresses released, one a line, the latest last.
-Nothing but an order depends on it: what is lost of it, or wrong in it, does no harm.
+Only an order depends on it: a lost or wrong line does no harm.
 """
 
 import os
@@ -18,7 +18,7 @@ from sriov_cni.store import Directory
 _RELEASED = "released"
 _REMEMBERED = 512  # addresses; more than a node's pods, few enough to go through at every ADD
 _LONGEST = 1 << 17  # bytes of the list; an IPv6 address and its end have 40 at most
-_PATIENCE = 20.0  # seconds; whoever holds the lock waits for nothing but the disk
+_LOCK_PATIENCE = 20.0  # seconds; the lock's holder waits for nothing but the disk
 
 
 class Leases:
@@ -53,7 +53,7 @@ class Leases:
         Raises CniError (11) if another one does not come to an end.
         """
         try:
-            with self._directory.locked(_PATIENCE):
+            with self._directory.locked(_LOCK_PATIENCE):
                 for name in self._directory.unfinished():  # only the lock's holder writes
                     self._directory.discard(name)
                 yield

@@ -3,7 +3,7 @@
 
 Knows nothing of CNI or SR-IOV; attachment records and fixipam's leases are both kept with it. All
 access goes through a descriptor of the directory, so a symbolic link put in a file's place is
-never followed. What is no regular file is nobody's state, whatever it is called.
+never followed. Only regular files count, whatever else has a fitting name.
 """
 
 import errno
@@ -64,7 +64,7 @@ class Directory:
             return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
 
     def discard(self, name: str) -> None:
-        """Remove what the killed writer of a file left; nothing left is no error."""
+        """Remove the unfinished file of a killed writer; a missing one is no error."""
         self.remove(f"{_TEMPORARY}{name}")
 
     def read(self, name: str, most: int = -1) -> bytes:

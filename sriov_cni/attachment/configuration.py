@@ -96,7 +96,7 @@ def respelt(call: Call) -> Call:
 def parse(call: Call) -> Configuration:
     """Return the configuration of an ADD, CHECK or STATUS.
 
-    Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and what is right.
+    Raises CniError: 7 for the configuration, 4 for CNI_ARGS, naming key, value and a right value.
     """
     fields = call.fields
     _configure_log(fields)
@@ -144,7 +144,7 @@ def _configure_log(fields: Fields) -> None:
 
 
 def _places(call: Call) -> _Places:
-    """Return the places of requests with what is heard of each; warn of what is not."""
+    """Return the places of requests, each with the keys that are heard; warn of the others."""
     listed = list(call.fields.texts("requests"))
     for item in listed:
         if item not in (*_REQUESTS, "mac", "ips"):  # the latter two are heard in any case
@@ -167,7 +167,7 @@ def _agreed(places: _Places, key: str, read: Callable[[Fields], _Value | None]) 
     that leaves open. Raises CniError (7) if they ask for another value than the configuration has,
     or for another `deviceID` than runtimeConfig has, where the device plugin's choice may be.
     """
-    # all are read: what is invalid is refused, also where it would lose
+    # all are read: an invalid value is refused even where another one is in force
     runtime, pod, arguments, own = (read(place) for place in places)
     settled = own if runtime is None else runtime
     if settled is None:

@@ -38,7 +38,7 @@ _CLAIMS = "pci"  # the subdirectory of the claims on VFs
 
 
 class _Cached(NamedTuple):
-    """What a cache file says: its network, which VF was given away, and what that was before.
+    """The contents of a cache file: the network, the VF that was given away, its state before.
 
     `modified` is the time of the ADD, in seconds since the epoch.
     """
@@ -106,8 +106,8 @@ def adopt(records: AttachmentRecords, host: Socket, owner: Owner, call: Call) ->
 def lost(records: AttachmentRecords, host: Socket, address: str) -> Record | None:
     """Return the attachment that lost a VF when its pod died without a DEL, None if unknown.
 
-    It is as a record would be, but nobody has written it, and it has nothing for IPAM: the DEL or
-    GC that may still come finds the cache file, and has the configuration that IPAM needs.
+    The record is not written anywhere and holds nothing for IPAM: the DEL or GC that may still come
+    finds the cache file, and brings the configuration that IPAM needs.
     """
     cached = _last_claimant(records, address)
     owner = _owner(cached.name) if cached is not None else None
@@ -142,7 +142,7 @@ def _is_claimed_by(records: AttachmentRecords, cached: _Cached, pod: str, netns_
 
 
 def _is_untouched(records: AttachmentRecords, cached: _Cached, lives: bool) -> bool:
-    """Tell whether a VF still is as the Go plugin left it: nobody has it, no boot lies between.
+    """Tell whether a VF still is as the Go plugin left it: unclaimed, and no reboot since.
 
     `lives` says that its pod is known to live, which none does across a boot. Otherwise the cache
     file's age decides, for it has no boot ID. A clock set forward in between makes it seem older
@@ -157,7 +157,7 @@ def _is_untouched(records: AttachmentRecords, cached: _Cached, lives: bool) -> b
 
 
 def _last_claimant(records: AttachmentRecords, address: str) -> _Cached | None:
-    """Return what the youngest cache file that names a VF says, None if none names it."""
+    """Return the contents of the youngest cache file that names a VF, None if no file does."""
     claimants = [cached for cached in _all(records) if cached.function.address == address]
     return max(claimants, key=lambda cached: (cached.modified, cached.name), default=None)
 
@@ -203,7 +203,7 @@ def _read(records: AttachmentRecords, name: str) -> _Cached | None:
 
 
 def _parse(name: str, modified: float, data: bytes) -> _Cached:
-    """Return what a cache file says; raise CniError or ValueError if that cannot be right."""
+    """Return the contents of a cache file; raise CniError or ValueError if they cannot be right."""
     fields = Fields(decode(data, "it", _LARGEST))
     state = fields.object("OrigVfState")
     vf = fields.integer("VFID", 0, _LARGEST_NUMBER)
@@ -234,9 +234,9 @@ def _device(state: Fields) -> Device | None:
 
 
 def _attributes(fields: Fields, state: Fields) -> VfAttributes:
-    """Return what the PF enforced before: the MAC, and of the rest what the ADD has changed.
+    """Return the attributes that the PF enforced before: the MAC, and those that the ADD changed.
 
-    Of the rest the file does not say what the driver did not know.
+    For the others the file does not tell a value from one that the driver did not know.
     """
 
     def changed(*keys: str) -> bool:

@@ -21,7 +21,7 @@ class Ipam(NamedTuple):
 
     @property
     def is_executed(self) -> bool:
-        """Whether another program is the IPAM: only that knows what it has granted."""
+        """Whether another program is the IPAM; only that program knows what it has granted."""
         return self.plugin not in (None, _BUILT_IN)
 
 
@@ -55,7 +55,7 @@ def add(call: Call, ipam: Ipam) -> Result:
 
 
 def delete(call: Call) -> None:
-    """Release what `add` was given; releasing nothing is no error."""
+    """Release the addresses that `add` was given; having none is no error."""
     _delegate(call, fixipam.delete)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of an attachment: which function it has, and what that was like before.
+"""The record of an attachment: its function, and the state of that before.
 
-records.py keeps records, record_file.py reads what is in their files.
+records.py keeps records, record_file.py reads their files.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class FileName(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> "FileName | None":
-        """Return what a file's name tells, None if it is no record's."""
+        """Return the parts of a file's name, None if the file is no record."""
         claim, _, rest = name.partition(",")
         owner = Owner.from_file_part(rest)
         known = claim == _RETURNED or is_pci_address(claim)
@@ -79,8 +79,8 @@ class Record(NamedTuple):
                 "network": self.network,
                 "boot": self.boot,
                 "function": self.function._asdict(),
-                # The first release takes a record with a key it does not know for damaged, but not
-                # in here: what has come since is in here.
+                # The first release takes a record with an unknown key for damaged, except in here.
+                # So keys that came later are in here.
                 "before": {
                     "device": _encoded(self.before.device),
                     "attributes": attributes._asdict() if attributes is not None else None,

@@ -123,7 +123,7 @@ def _device(fields: Fields) -> Device:
 
 
 def _settings(fields: Fields) -> Settings:
-    """Return a device's settings; null is what the kernel did not know."""
+    """Return a device's settings; null stands for a setting that the kernel did not know."""
     numbers = {
         name: fields.integer(name, 0, _MAX_U32)
         for name in Settings._fields
@@ -139,7 +139,7 @@ def _settings(fields: Fields) -> Settings:
 
 
 def _attributes(fields: Fields) -> VfAttributes:
-    """Return what the PF enforced; null is what its driver did not know."""
+    """Return a VF's attributes; null stands for one that the PF's driver did not know."""
     return VfAttributes(
         mac=None if fields.values.get("mac") is None else _mac(fields, "mac"),
         vlan=fields.integer("vlan", 0, _MAX_U32),

@@ -2,9 +2,9 @@
 """The records of this node's attachments, and the locks of their VFs.
 
 A record is durable before the first change to a VF and gone after the last one is undone. Its
-file's name carries the claim, `<PCI address>,<container ID>,<interface>`, so that both "whose is
-this VF" and "what has this attachment" are answered by the directory alone, and an operator can
-read them with ls. A record that cannot be read claims its VF all the same.
+file's name carries the claim, `<PCI address>,<container ID>,<interface>`, so the directory alone
+tells which attachment has a VF and which VF an attachment has, and an operator can read that with
+ls. A record that cannot be read claims its VF all the same.
 """
 
 import errno
@@ -105,7 +105,7 @@ class AttachmentRecords:
         return None
 
     def claimant(self, address: str) -> Record | None:
-        """Return the record that claims a VF in this boot, None if the VF is nobody's.
+        """Return the record that claims a VF in this boot, None if no record does.
 
         Raises UnreadableError for a record of which only its name says so.
         """
@@ -188,10 +188,10 @@ class AttachmentRecords:
             self._directory.rename(damaged.name, f"damaged-{damaged.name}")
 
     def note_unrestored(self, record: Record, refused: list[str]) -> str:
-        """Keep a record of what a driver would not take back, for the VF's next ADD to try again.
+        """Keep a record of a VF that a driver would not restore, for its next ADD to try again.
 
-        Returns the path of that note. A note from earlier in this boot stays as it is: it knows
-        what the VF was like before all of it.
+        Returns the path of that note. A note from earlier in this boot stays: it has the VF's
+        state before any of its attachments.
         """
         address = record.function.address
         name = f"{_UNRESTORED},{address}"
@@ -199,16 +199,16 @@ class AttachmentRecords:
             with self._usable():
                 try:
                     content = self._directory.read(str(FileName.of(record)), LARGEST + 1)
-                except FileNotFoundError:  # of the Go plugin's attachments there is none
+                except FileNotFoundError:  # an attachment of the Go plugin has no record
                     content = record.encode()
                 noted = document.decode(content, "it", LARGEST, DEEPEST) | {"refused": refused}
                 self._directory.write(name, document.encode(noted))
         return f"{self._path}/{name}"
 
     def unrestored(self, address: str) -> Record | None:
-        """Return the record of who left a VF home but not as it was, None if nobody did.
+        """Return the record of the attachment that left a VF unrestored, None if none did.
 
-        One of an earlier boot, or that cannot be read, is removed: nothing can be restored from it.
+        A note of an earlier boot, or one that cannot be read, is removed: it restores nothing.
         """
         name = f"{_UNRESTORED},{address}"
         try:
@@ -228,7 +228,7 @@ class AttachmentRecords:
             self._directory.remove(f"{_UNRESTORED},{address}")
 
     def _read(self, name: FileName) -> Record | None:
-        """Return the record in a file, None if there is none any more; raise UnreadableError."""
+        """Return the record in a file, None if the file is gone; raise UnreadableError."""
         record = self._decoded(str(name))
         if record is not None:
             own = FileName.of(record)

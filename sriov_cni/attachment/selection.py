@@ -145,7 +145,7 @@ def _claim(
 def _cleared(
     records: AttachmentRecords, host: Socket, function: PciFunction, link: Link | None
 ) -> OnHost | _Obstacle:
-    """Clear a free function of what an earlier pod has left and nobody could take away then."""
+    """Clear a free function of an earlier pod's leavings that could not be removed at the time."""
     try:
         if restore_noted(records, host, link, function.address):
             link = find_on_host(host, function.address)

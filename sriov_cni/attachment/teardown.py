@@ -21,7 +21,7 @@ from sriov_cni.kernel.netlink import Socket
 
 
 class Leftover(NamedTuple):
-    """What is left of an attachment: `problems` for a DEL to try again, what drivers `refused`."""
+    """An attachment's remains: `problems` that DEL may solve, changes that drivers `refused`."""
 
     problems: list[CniError]
     refused: list[str]
@@ -30,14 +30,14 @@ class Leftover(NamedTuple):
 def take_down(records: AttachmentRecords, host: Socket, record: Record, call: Call) -> Leftover:
     """Release the addresses, then return the VF; the caller holds the lock of a VF still claimed.
 
-    IPAM comes first because it may need the interface: DHCP gives its lease back through it. That
-    it fails keeps nobody from the VF, only the record is kept. `call` is the one being served; it
-    lends its version, CNI_PATH, and the namespace if it is about the same attachment.
+    IPAM comes first because it may need the interface: DHCP gives its lease back through it. If it
+    fails, the VF is returned all the same, and the record stays. `call` is the call being served:
+    its version and CNI_PATH are used, and its namespace if it is about the same attachment.
     """
     unreleased = _release_addresses(record, call)
     refused: list[str] = []
     try:
-        if records.claims(record):  # otherwise the VF is home, and perhaps somebody else's
+        if records.claims(record):  # otherwise the VF is home, and another attachment may have it
             refused = _give_back(records, host, record, call)
         if unreleased:
             records.end_claim(record)
@@ -51,9 +51,9 @@ def take_down(records: AttachmentRecords, host: Socket, record: Record, call: Ca
 def restore_noted(
     records: AttachmentRecords, host: Socket, link: Link | None, address: str
 ) -> bool:
-    """Try again to restore a VF that a driver let be as it was; tell whether anything was tried.
+    """Try again to restore a VF that a driver would not restore; tell whether there was such a VF.
 
-    What is refused once more stays noted. Raises CniError (103) for what may yet be done.
+    The note stays if the driver refuses again. Raises CniError (103) for a failure that may pass.
     """
     record = records.unrestored(address)
     if record is None:
@@ -66,7 +66,7 @@ def restore_noted(
 def _give_back(records: AttachmentRecords, host: Socket, record: Record, call: Call) -> list[str]:
     """Bring the VF home and restore it; return what drivers refused.
 
-    Raises CniError: 103 for what a retry may do, 11 where nobody can fetch the VF.
+    Raises CniError: 103 for a failure that may pass, 11 where nobody can fetch the VF.
     """
     paths = [record.netns, *([call.netns] if call.owner == record.owner else [])]
     device = record.before.device
@@ -106,7 +106,7 @@ def _not_given_back(record: Record, problems: list[str]) -> CniError:
 
 
 def _release_addresses(record: Record, call: Call) -> list[CniError]:
-    """Have IPAM release what the recorded ADD was given."""
+    """Have IPAM release the addresses of the recorded ADD."""
     recorded = call._replace(
         command="DEL",
         owner=record.owner,

@@ -12,7 +12,7 @@ __all__ = ["IPAddress", "IPNetwork", "parse_address", "parse_mac", "parse_networ
 
 
 def parse_address(text: str) -> IPAddress:
-    """Return the IPv4 or IPv6 address; raise ValueError if the text is none."""
+    """Return an IPv4 or IPv6 address; raise ValueError for any other text."""
     try:
         return IPAddress(text)
     except (AddrFormatError, ValueError, TypeError):
@@ -20,7 +20,7 @@ def parse_address(text: str) -> IPAddress:
 
 
 def parse_network(text: str) -> IPNetwork:
-    """Return an address with its prefix, host bits kept; raise ValueError if the text is none."""
+    """Return an address with its prefix, host bits kept; raise ValueError for any other text."""
     address, slash, prefix = text.partition("/")
     if slash and prefix.isascii() and prefix.isdigit() and len(prefix) <= 3:
         try:
@@ -31,7 +31,7 @@ def parse_network(text: str) -> IPNetwork:
 
 
 def parse_mac(text: str) -> str:
-    """Return an Ethernet unicast address as xx:xx:xx:xx:xx:xx; raise ValueError if it is none."""
+    """Return an Ethernet unicast address as xx:xx:xx:xx:xx:xx; or raise ValueError."""
     if text.count(".") == 2 and len(text) == 14:  # 66d8.0277.aaaa
         text = ":".join(f"{part[:2]}:{part[2:]}" for part in text.split("."))
     octets = text.lower().replace("-", ":").split(":")

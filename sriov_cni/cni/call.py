@@ -100,7 +100,7 @@ class Call(NamedTuple):
         )
 
     def refuse_unknown_arguments(self, known: tuple[str, ...]) -> None:
-        """Raise CniError (4) for a key of CNI_ARGS nobody knows, unless IgnoreUnknown is set.
+        """Raise CniError (4) for an unknown key of CNI_ARGS, unless IgnoreUnknown is set.
 
         CONVENTIONS.md leaves that to plugins; a misspelt VF= must not hand out any VF.
         """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log: lines for operators on stderr, or in the file that the configuration names.
 
-A plugin that does what it was asked is silent; the log is for what deserves attention.
+A plugin that succeeds is silent; the log has events that deserve attention.
 """
 
 import os
@@ -30,11 +30,11 @@ def write(level: str, text: str) -> None:
     data = line.encode(errors="backslashreplace")
     try:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        # O_NONBLOCK: a FIFO that nobody reads must keep nobody waiting
+        # O_NONBLOCK: the plugin must not wait for a reader of a FIFO
         fd = os.open(_path, flags | os.O_NONBLOCK, 0o600)
     except OSError:
         fd = 2  # no file configured, or none that can be written
-    with suppress(OSError):  # nobody is left to tell
+    with suppress(OSError):  # there is no other place to report it
         os.write(fd, data)
     if fd != 2:
         os.close(fd)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who owns what a plugin keeps: one interface of one container.
+"""The owner of a record or a lease: one interface of one container.
 
 The specification's primary key (section 2, "Parameters"): records, leases, DEL and GC go by it.
 """

@@ -57,7 +57,7 @@ def _read_stdin() -> bytes:
 
 
 def _write(answer: JsonObject) -> int:
-    """Write the one document and return the exit status: 1 if nobody could be told."""
+    """Write the one document and return the exit status: 1 if it could not be written."""
     try:
         with open(1, "wb", closefd=False) as stdout:
             stdout.write(document.encode(answer) + b"\n")
@@ -69,7 +69,7 @@ def _write(answer: JsonObject) -> int:
 def _versions() -> JsonObject:
     """Return VERSION's answer, in the version asked with if that is known here.
 
-    Whoever only looks what this plugin is, an installer or a person, has no configuration.
+    An installer or a person who tries the plugin out gives no configuration.
     """
     try:
         asked = _configuration().get("cniVersion")

@@ -63,7 +63,7 @@ class Dns(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What an ADD made; IPAM results are the same without interfaces."""
+    """The result of an ADD; an IPAM result is the same without interfaces."""
 
     interfaces: tuple[Interface, ...] = ()
     ips: tuple[Ip, ...] = ()

@@ -94,7 +94,7 @@ def _result(previous: Result, made: Interface, addresses: Result, dns: Dns) -> R
 
 
 def _clear_leftover(records: AttachmentRecords, host: Socket, call: Call) -> None:
-    """Take down what an earlier ADD of this attachment left when it, or its pod, was killed."""
+    """Take down the leavings of an earlier ADD of this attachment: it was killed, or its pod."""
     record = records.find(call.owner)
     if record is None:
         return

@@ -55,7 +55,7 @@ def delete_recorded(records: AttachmentRecords, owner: Owner, call: Call) -> boo
 
 
 def _adopted(records: AttachmentRecords, owner: Owner, call: Call) -> Record | None:
-    """Return a record of what the Go plugin attached; None if it did not, or another DEL has it."""
+    """Return a record of an attachment that the Go plugin made, None if it made none."""
     function = goplugin.function_of(records, owner)
     if function is None:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GC: take down what the runtime no longer knows (specification, section 2, "GC")."""
+"""GC: take down attachments that the runtime no longer knows (specification, section 2, "GC")."""
 
 from sriov_cni.attachment import configuration, goplugin, ipam_client
 from sriov_cni.attachment.records import AttachmentRecords

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """STATUS: can this node serve ADDs at all (specification, section 2, "STATUS").
 
-Runtimes ask every few seconds, and a node whose network says no is NotReady: so "no" is for what
-no ADD can get over before an operator comes, never for VFs, PFs or addresses that are used up.
-Nothing is locked, and no record is read.
+Runtimes ask every few seconds, and a node whose network says no is NotReady. So "no" means that no
+ADD can succeed before an operator comes, never that VFs, PFs or addresses are used up. Nothing is
+locked, and no record is read.
 """
 
 from sriov_cni.attachment import configuration, ipam_client
@@ -18,7 +18,7 @@ from sriov_cni.kernel import sysfs
 
 
 def status(call: Call) -> None:
-    """Look at what every ADD needs; raise CniError (50) with what is missing."""
+    """Look for the things that every ADD needs; raise CniError (50) for one that is missing."""
     call = configuration.respelt(call)
     wanted = configuration.parse(call)
     try:
@@ -33,7 +33,7 @@ def status(call: Call) -> None:
 
 
 def _can_be_looked_at(wanted: Configuration, records: AttachmentRecords) -> bool:
-    """Tell whether the node must have what a network names; it may name neither PF nor VF."""
+    """Tell whether the node must have the PF or VF that a network names, if it names one."""
     if not wanted.master:
         return wanted.device_id is not None
     return sysfs.exists(wanted.master) or not _pods_have_a_pf(records)

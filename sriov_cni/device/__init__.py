@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PFs and VFs of this node: which there are, what they are like, how one goes and comes back.
+"""PFs and VFs of this node: inventory, attributes, hand-over to a pod, return and restoration.
 
-Knows the kernel and no protocol: no call, no record, no container. Whoever uses it catches
-DeviceError, and KernelError for what the kernel refused.
+Knows the kernel and no protocol: no call, no record, no container. Its functions raise DeviceError,
+and KernelError where the kernel refuses.
 """

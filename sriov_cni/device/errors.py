@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with a device. attachment/failure.py gives each its CNI code."""
+"""Errors about devices. attachment/failure.py gives each its CNI code."""
 
 
 class DeviceError(Exception):
-    """A device cannot be had, or not be made what it should be.
+    """A device is missing, out of reach, or will not change as asked.
 
     `msg` is one short sentence, `details` says which device and what the operator can do about it.
     """
@@ -18,7 +18,7 @@ class DeviceError(Exception):
 
 
 class NoSuchDeviceError(DeviceError):
-    """A PF or a VF does not exist, or is none."""
+    """A PF or VF does not exist, or the device named is not a PF or VF."""
 
 
 class DriverError(DeviceError):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A function's network device on its way into a pod and home again.
 
-The way home starts from what the kernel says now, never from memory of how far the way out got. So
-the undo of a failed ADD, DEL after a crash and GC are the same code.
+The way home starts from the kernel's state, not from memory of how far the way out got. So the undo
+of a failed ADD, DEL after a crash and GC are the same code.
 """
 
 import errno

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the host itself does with a network device, so that no pod gets it."""
+"""Reasons why no pod may have a network device: the host uses it, or it is of another kind."""
 
 from sriov_cni.kernel import addresses, routes, sysfs
 from sriov_cni.kernel.links import ETHERNET, INFINIBAND, Link
@@ -21,7 +21,7 @@ def why_not_ethernet(link: Link) -> str | None:
 
 
 def why_used(host: Socket, link: Link) -> str | None:
-    """Say what the host uses a device for, None if for nothing; follows its address.
+    """Say what the host uses a device for, None if it does not use it; follows its address.
 
     Raises KernelError.
     """
@@ -31,7 +31,7 @@ def why_used(host: Socket, link: Link) -> str | None:
         verb = "sits" if len(uppers) == 1 else "sit"
         return f"({link.name}) is the host's: {', '.join(uppers)} {verb} on it"
     for address in addresses.list_of(host, link.ifindex):
-        # An IPv6 address with a lifetime came by itself, from a router: nobody uses the device.
+        # An IPv6 address with a lifetime came from a router by itself: it is no sign of use.
         used = address.permanent or ":" not in address.address
         if used and address.scope == SCOPE_GLOBAL:
             return f"({link.name}) carries the host's address {address.address}"

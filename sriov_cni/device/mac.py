@@ -4,8 +4,8 @@
 Drivers differ in how the two are tied. igb lets the VF take the administrative MAC over when it
 goes down, and forbids the VF any other unless it is trusted; mlx5 wants both set; iavf resets the
 VF and answers "busy" meanwhile, or EACCES while the PF's MAC is not there yet. So nothing here
-waits for a fixed time or knows a driver's name: each step follows from what the kernel answered to
-the one before.
+waits for a fixed time or knows a driver's name: each step follows from the kernel's answer to the
+one before.
 
 Devices are on the host, down. Without a slot there is only the effective MAC. All
 functions raise KernelError with the last refusal.
@@ -67,7 +67,7 @@ def restoring_steps(
     if link is not None and own is not None:
         yield partial(_make_effective, host, slot, link, own, administrative or vfs.NO_MAC)
     if slot is not None and administrative is not None:
-        # igb reports what the VF chose itself as if it had been set
+        # igb reports a MAC that the VF chose itself as if the PF had set it
         yield partial(_set_administrative, host, slot, administrative, own)
 
 
@@ -81,7 +81,7 @@ def _set_administrative(host: Socket, slot: VfSlot, mac: str, own: str | None) -
 def _choose(host: Socket, slot: VfSlot, mac: str, own: str | None) -> None:
     """Set the administrative MAC; a PF that refuses NO_MAC gets the VF's `own` instead.
 
-    qede, bnx2x, be2net and octeontx2 take no MAC that is none (is_valid_ether_addr() in their
+    qede, bnx2x, be2net and octeontx2 refuse NO_MAC (is_valid_ether_addr() in their
     ndo_set_vf_mac): they cannot go back to how it was before the first MAC was set.
     """
     try:

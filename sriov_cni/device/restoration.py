@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making a function that is home again what it was before its attachment.
+"""Restoring a function that is home again to its state before the attachment.
 
 Each part is restored by itself, so that one that is refused keeps no other from it.
 """
@@ -32,10 +32,9 @@ _FINAL = (
 
 
 class Restored(NamedTuple):
-    """What came of it.
+    """The outcome: `problems` may pass with a retry, `refused` changes will not.
 
-    `problems` may pass if it is tried again, what is `refused` stays as it is. `remarks` are worth
-    a line in a log.
+    `remarks` are worth a line in a log.
     """
 
     problems: list[str]
@@ -47,9 +46,9 @@ Step = Callable[[], "str | None"]  # makes one change; may return a remark
 
 
 def restore(host: Socket, function: PciFunction, before: Snapshot, link: Link | None) -> Restored:
-    """Make a function, back on the host, what it was before; return what could not be done.
+    """Restore a function that is back on the host; return the changes that failed.
 
-    Without a device (`link` None) there is only what the PF administers.
+    Without a device (`link` None) only the attributes that the PF administers are restored.
     """
     restored = Restored([], [], [])
     try:
@@ -71,7 +70,7 @@ def restore(host: Socket, function: PciFunction, before: Snapshot, link: Link | 
 
 
 def detach_xdp(host: Socket, link: Link) -> list[str]:
-    """Detach the XDP programs of a device, whoever attached them; return what was refused.
+    """Detach all XDP programs of a device; return the refusals.
 
     One that a BPF link holds goes only with that.
     """
@@ -104,7 +103,7 @@ def _steps(
 
 
 def _device_steps(host: Socket, link: Link, before: Device) -> Iterator[Step]:
-    """Yield the steps back to what a device was like, MAC excepted; it ends down."""
+    """Yield the steps that restore a device, MAC excepted; it ends down."""
     if link.up:
         yield partial(patiently, links.set_up, host, link, False)
     for name in link.alternative_names:

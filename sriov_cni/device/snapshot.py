@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a function was like before an attachment: all that is to be restored."""
+"""A function's state before an attachment, to be restored after it."""
 
 from typing import NamedTuple
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VF's attributes: what its PF enforces for it, compared and changed.
+"""The attributes that a PF enforces for a VF: compared and changed.
 
 restoration.py undoes what apply() does.
 """
@@ -18,7 +18,7 @@ from sriov_cni.kernel.vfs import VfAttributes
 
 
 def attributes(host: Socket, slot: VfSlot) -> VfAttributes | None:
-    """Return what the PF enforces for a VF, None where its driver administers none.
+    """Return the attributes that the PF enforces for a VF, None where its driver has none.
 
     A VF that the PF does not list, because its driver is busy with it, is waited for; raises
     KernelError (EBUSY) after that.

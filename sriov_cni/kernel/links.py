@@ -43,10 +43,11 @@ _XDP_FLAGS = {"SKB": 0x2, "DRV": 0x4, "HW": 0x8}
 
 
 class Settings(NamedTuple):
-    """What goes with a device from namespace to namespace, and whoever administers one may set.
+    """The settings that a device keeps when it changes its namespace, and that a pod may change.
 
-    What is bound to a namespace is not here: addresses, neighbours, queueing disciplines and their
-    filters, sysctls. None is unknown to this kernel. `alias` has a character for each byte.
+    A device loses its addresses, neighbours, queueing disciplines with their filters, and sysctls
+    with the namespace; they are not here. None: this kernel does not know the setting. `alias` has
+    a character for each byte.
     """
 
     flags: int
@@ -106,7 +107,7 @@ def pci_address(sock: Socket, link: Link) -> str:
 
 
 def _bus_info(sock: Socket, name: str) -> str:
-    """Return what a device's driver says of the bus: ethtool(8) -i."""
+    """Return the bus address that a device's driver gives: ethtool(8) -i."""
     from array import array  # kernels name the parent since Linux 5.14
 
     info = array("B", struct.pack("=I", _ETHTOOL_GDRVINFO).ljust(_DRIVER_INFO, b"\0"))

@@ -3,8 +3,9 @@
 
 pyroute2's own declarations have everything: importing those, and looking through them, would take
 a twentieth of an ADD (docs/performance.md). Attributes are (number, name, type); the names of types
-are pyroute2's (nlmsg_atoms) or of a class within. What is not declared is passed over in answers.
-Layouts and numbers: include/uapi/linux/if_link.h, if_addr.h, rtnetlink.h.
+are pyroute2's (nlmsg_atoms) or of a class within. Answers may have attributes that are not
+declared; they are passed over. Layouts and numbers: include/uapi/linux/if_link.h, if_addr.h,
+rtnetlink.h.
 """
 
 import socket

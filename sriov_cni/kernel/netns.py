@@ -108,7 +108,7 @@ def _open(path: str) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno not in _ABSENT:
-            # not to be able to look is not to know that there is none
+            # a path that cannot be looked at is not a path without a namespace
             raise KernelError(error.errno or 0, f"opening {path}") from None
         raise NotANamespaceError(f"{path} cannot be opened: {error.strerror}") from None
     except ValueError as error:

@@ -3,7 +3,7 @@
 
 Names given to these functions must be valid interface names (cni/names.py) or PCI addresses that
 came from here: they become parts of paths. All functions raise KernelError where sysfs cannot be
-looked at: that is not to know that there is nothing.
+read, which does not mean that there is no such device.
 """
 
 import errno
@@ -41,7 +41,7 @@ def exists(netdev: str) -> bool:
 
 
 def total_vfs(pf: str) -> int | None:
-    """Return how many VFs the device could have, None if it is no SR-IOV PF."""
+    """Return how many VFs the device could have, None if it is not an SR-IOV PF."""
     return _number(f"{_NET}/{pf}/device/sriov_totalvfs")
 
 
@@ -130,7 +130,7 @@ def upper_names(netdev: str) -> list[str]:
 def netdev_names(address: str) -> list[str]:
     """Return the names of a PCI device's network devices in this network namespace.
 
-    Without those that are no text: nobody can have meant them.
+    Names that are not text are left out: no configuration can mean them.
     """
     names = _look(os.listdir, f"{_PCI}/{address}/net") or []
     return sorted(name for name in names if name.isprintable())

@@ -29,7 +29,7 @@ HIGHEST_RATE = (1 << 32) - 2  # Mbit/s; all ones mean "unknown"
 
 
 class VfAttributes(NamedTuple):
-    """What a PF enforces for one of its VFs; None: unknown to the driver, or not asked for.
+    """The attributes that a PF enforces for a VF; None: unknown to the driver, or not asked for.
 
     `mac` may be NO_MAC: the VF chooses. Rates are in Mbit/s, 0 is unlimited. `vlan` 0 is untagged.
     """
@@ -46,7 +46,7 @@ class VfAttributes(NamedTuple):
 
     @property
     def tag(self) -> tuple[int | None, int | None, str | None]:
-        """What the PF tags with, which the kernel takes as a whole: VLAN, QoS, protocol."""
+        """The tag that the PF puts on frames: VLAN, QoS and protocol, set in one request."""
         return self.vlan, self.vlan_qos, self.vlan_proto
 
 
@@ -80,7 +80,7 @@ def _entry(answer: bytes, index: int) -> Message | None:
     place, _ = next(item for item in _walk(answer, _LINK_HEADERS) if item[1] == _IFLA_VFINFO_LIST)
     for entry, kind in _walk(answer, place + _ATTRIBUTE.size):
         if kind != _IFLA_VF_INFO:
-            return None  # what comes after the list
+            return None  # the list has ended
         (number,) = struct.unpack_from("=I", answer, entry + 2 * _ATTRIBUTE.size)
         if number == index:
             length, _ = _ATTRIBUTE.unpack_from(answer, entry)

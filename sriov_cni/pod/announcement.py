@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Announcing a pod's addresses: at once where that works, later where it does not yet.
 
-A VF has no carrier for seconds after it comes up, and what is sent until then is lost. An IPv6
+A VF has no carrier for seconds after it comes up, and frames sent until then are lost. An IPv6
 address must not be announced before duplicate address detection is done (RFC 4862, 5.4): a card
 that reflects its own multicasts would make it fail. And closing the socket that sends takes as long
 as moving a device (packet_release() in net/packet/af_packet.c waits for an RCU grace period). ADD
@@ -19,7 +19,7 @@ from sriov_cni.kernel.errors import KernelError
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netns import Pod
 
-_PATIENCE = 10.0  # seconds
+_CARRIER_PATIENCE = 10.0  # seconds; a VF mostly has carrier within 8
 _PAUSE = 0.2  # seconds between two looks
 
 Addresses = frozenset[tuple[int, str]]  # IP version and address
@@ -67,7 +67,7 @@ def _detach() -> None:
 
 
 def _announce(path: str, link: Link, unannounced: Addresses) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _CARRIER_PATIENCE
     while True:
         try:
             # opened anew each time: held open, a namespace outlives its pod and keeps the VF

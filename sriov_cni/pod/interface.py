@@ -17,7 +17,8 @@ from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.netns import Pod
 from sriov_cni.kernel.routes import KernelRoute
 
-_PATIENCE, _PAUSE = 0.005, 0.001  # seconds that a neighbour has to answer; between two looks
+_NEIGHBOUR_PATIENCE = 0.005  # seconds; a neighbour's kernel answers within a millisecond
+_PAUSE = 0.001  # seconds between two looks
 
 
 def configure(pod: Pod, link: Link, ipam: Result) -> None:
@@ -72,12 +73,13 @@ def _prepare(pod: Pod, link: Link, ipam: Result) -> None:
 def _refuse_duplicates(pod: Socket, link: Link, ipam: Result) -> None:
     """Raise CniError (11) if a neighbour has one of the IPv6 addresses, and answers now.
 
-    An optimistic address is verified from the moment it is added, and a neighbour's kernel answers
-    within a millisecond mostly. Who answers later is told by CHECK, and so is the neighbour of a VF
-    without carrier yet, or on a kernel without optimistic addresses, which asks a second later.
+    The kernel verifies an optimistic address from the moment it is added, and a neighbour's kernel
+    answers within a millisecond mostly. CHECK reports duplicates that this look misses: of a
+    neighbour that answers later, of a VF that has no carrier yet, and on a kernel without
+    optimistic addresses, which asks up to a second later.
     """
     expected = {str(ip.address.ip): ip.address for ip in ipam.ips if ip.address.version == 6}
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _NEIGHBOUR_PATIENCE
     while expected:
         found = [a for a in addresses.list_of(pod, link.ifindex) if a.address in expected]
         if duplicates := [str(expected[a.address]) for a in found if a.duplicate]:
