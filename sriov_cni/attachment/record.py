@@ -15,6 +15,8 @@ from sriov_cni.device.snapshot import Device, Snapshot
 from sriov_cni.kernel.sysfs import is_pci_address
 
 _RETURNED = "returned"  # stands for the PCI address once the VF is home and IPAM DEL remains
+LARGEST = 8 * document.LARGEST_DOCUMENT  # bytes; a configuration escaped to ASCII, and the rest
+DEEPEST = document.DEEPEST + 1  # levels; the configuration is one level further in
 FORMAT = 1  # releases understand records of their own format and of all before it
 
 

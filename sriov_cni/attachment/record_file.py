@@ -6,8 +6,7 @@ after the ADD that validated them. Keys that this release does not know are pass
 wrote them. All functions raise CniError or ValueError.
 """
 
-from sriov_cni.attachment.record import FORMAT, Record
-from sriov_cni.attachment.records import DEEPEST, LARGEST
+from sriov_cni.attachment.record import DEEPEST, FORMAT, LARGEST, Record
 from sriov_cni.cni import document
 from sriov_cni.cni.call import Arguments
 from sriov_cni.cni.document import Fields

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from sriov_cni.attachment.record import FileName, Record
+from sriov_cni.attachment.record import DEEPEST, LARGEST, FileName, Record
 from sriov_cni.cni import document, errors, log
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.owner import Owner
@@ -20,8 +20,6 @@ from sriov_cni.device.pci import PciFunction
 from sriov_cni.kernel import sysfs
 from sriov_cni.store import Directory, LockFile
 
-LARGEST = 8 * document.LARGEST_DOCUMENT  # a configuration, escaped to ASCII, and then some
-DEEPEST = document.DEEPEST + 1  # the configuration is one level further in
 _LOCK_FILE = "lock"
 _LOCK_PATIENCE = 20.0  # seconds; runtimes give an operation minutes
 _UNRESTORED = "unrestored"  # stands before the PCI address of a VF that a driver let be as it was
