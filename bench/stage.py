@@ -11,11 +11,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from bench.figures import Sample
-from tests.namespaces.node import Node
+from tests.node import Node
 
 HERE = Path(__file__).parent
 IFNAME = "net1"
@@ -89,15 +88,10 @@ class Stage(Node):
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._worker.kill()
         self._worker.wait()
-        super().__exit__(kind, error, trace)
+        super().__exit__(*exception)
 
     def execute(self, *programs: Program) -> Run:
         """Execute programs at once; raise BenchError if one fails or leaves a process behind."""

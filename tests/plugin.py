@@ -2,6 +2,7 @@
 """A plugin as a runtime executes it: environment and stdin in, exit status and one document out."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -11,13 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 Document = dict[str, Any]
 Found = TypeVar("Found")
 
-# The network of the project's contract, word for word: no cniVersion, so specification 0.1.0.
-MYNET: Document = json.loads("""
-{ "name": "mynet", "type": "sriov", "master": "eth1",
-  "ipam": { "type": "fixipam", "subnet": "10.55.206.0/26",
-            "routes": [ { "dst": "0.0.0.0/0" } ], "gateway": "10.55.206.1" } }
-""")
-MYNET_ARGS = "IgnoreUnknown=1;IP=10.55.206.46;VF=1;MAC=66:d8:02:77:aa:aa;VLAN=100"
+DEBIANS = "/usr/lib/cni"  # containernetworking-plugins, of which the newest version known is 1.0.0
 
 
 class Outcome(NamedTuple):
@@ -103,6 +98,19 @@ class Running(NamedTuple):
         assert isinstance(document, dict)
         assert (self.process.returncode != 0) == ("code" in document), stdout
         return Outcome(self.process.returncode, document, stderr)
+
+
+def processes_of(container: str) -> list[str]:
+    """Return the processes that serve, or go on after, a container's call."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if f"CNI_CONTAINERID={container}\0".encode() in file.read():
+                    found.append(pid)
+        except OSError:
+            continue
+    return found
 
 
 def run(*command: str, check: bool = True) -> str:

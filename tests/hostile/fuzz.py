@@ -13,7 +13,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["sriov_cni", "ipam"]):
-    from tests.hostile.target import Target, judge
+    from tests.hostile.fuzz_target import FuzzTarget, judge
 
 from tests.hostile.mutation import mutate
 
@@ -21,7 +21,7 @@ _LARGEST = 8192  # bytes; larger inputs have tests of their own
 _SLOWEST = 30  # seconds until libFuzzer ends a call that hangs
 
 
-def _try(target: Target, data: bytes) -> None:
+def _try(target: FuzzTarget, data: bytes) -> None:
     problems = judge(target, data)
     if problems:
         raise AssertionError("; ".join(problems))
@@ -30,7 +30,7 @@ def _try(target: Target, data: bytes) -> None:
 def main(name: str, directory: str, seconds: str) -> None:
     """Run until the time is over or a rule is broken."""
     with atheris.instrument_imports(include=["sriov_cni", "ipam"]):
-        target: Target = importlib.import_module(f"tests.hostile.{name}").TARGET
+        target: FuzzTarget = importlib.import_module(f"tests.hostile.targets.{name}").TARGET
     corpus = Path(directory, "corpus")
     corpus.mkdir()
     for number, case in enumerate(target.seeds()):

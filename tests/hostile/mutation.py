@@ -14,7 +14,7 @@ from typing import Any
 import atheris
 
 from tests.hostile.case import SEPARATOR
-from tests.hostile.values import KEYS, VALUES
+from tests.values import KEYS, VALUES
 
 VARIABLES = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH")
 COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION")

@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from tests.hostile.target import judge
+from tests.hostile.fuzz_target import judge
 
 
 def main(name: str, *files: str) -> None:
     """Judge cases from files; a line with the file's name for each problem."""
-    target = importlib.import_module(f"tests.hostile.{name}").TARGET
+    target = importlib.import_module(f"tests.hostile.targets.{name}").TARGET
     for file in files:
         for problem in judge(target, Path(file).read_bytes()):
             print(f"{os.path.basename(file)}: {problem}", flush=True)

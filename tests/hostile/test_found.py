@@ -10,11 +10,11 @@ import pytest
 from sriov_cni.kernel.sysfs import boot_id
 from tests.hostile import sandbox
 from tests.hostile.case import Case, environment
-from tests.hostile.configurations import PREVIOUS
-from tests.hostile.records import RECORD
-from tests.hostile.requests import NETWORK
-from tests.hostile.trees import TREE
-from tests.namespaces.test_add import L2
+from tests.hostile.targets.configurations import PREVIOUS
+from tests.hostile.targets.records import RECORD
+from tests.hostile.targets.requests import NETWORK
+from tests.hostile.targets.trees import TREE
+from tests.networks import L2
 from tests.plugin import Document
 
 

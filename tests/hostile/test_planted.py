@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2
+from tests.networks import L2
+from tests.node import Node
 from tests.plugin import Document, Outcome
 
 _STATE, _LEASES = "/var/lib/cni/sriov", "/var/lib/cni/fixipam/layer2"
-_VICTIM = "/var/lib/victim"
+_PRECIOUS = "/var/lib/precious"
 _IPAM = {"type": "fixipam", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5"}
 _CONFIG: Document = L2 | {"ipam": _IPAM, "cni.dev/valid-attachments": []}
 _PLANTED = {
@@ -25,7 +25,7 @@ _PATIENCE = 15.0  # seconds; who waits for a lock waits 20
 
 
 def link(node: Node, path: str) -> None:
-    os.symlink(_VICTIM, node.path(path))
+    os.symlink(_PRECIOUS, node.path(path))
 
 
 def dangling_link(node: Node, path: str) -> None:
@@ -59,7 +59,7 @@ every_kind = pytest.mark.parametrize(
 
 def calls(node: Node, pod: str, config: Document = _CONFIG) -> list[Outcome]:
     """Make an ADD, a DEL and a GC; none takes long, none changes what is not the plugin's."""
-    node.write(_VICTIM, "precious")
+    node.write(_PRECIOUS, "precious")
     before = node.state()["links"]
     outcomes = []
     for command in ("ADD", "DEL", "GC"):
@@ -67,7 +67,7 @@ def calls(node: Node, pod: str, config: Document = _CONFIG) -> list[Outcome]:
         outcomes.append(node.sriov(command, config, netns=pod))
         assert time.monotonic() - begin < _PATIENCE
     assert [outcome.code for outcome in outcomes if outcome.code not in (0, 103, 104)] == []
-    assert node.read(_VICTIM) == "precious"
+    assert node.read(_PRECIOUS) == "precious"
     assert not os.path.lexists(node.path("/var/lib/new"))
     assert node.state()["links"] == before
     return outcomes

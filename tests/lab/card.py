@@ -5,7 +5,7 @@ import os
 import time
 from typing import Any
 
-from tests.namespaces.node import SETTABLE_FLAGS, SETTINGS
+from tests.node import SETTABLE_FLAGS, SETTINGS
 from tests.plugin import run, run_json
 
 PFS = tuple(f"eth{number}" for number in range(int(os.environ.get("LAB_PFS", "2"))))
@@ -43,6 +43,18 @@ def vf_address(pf: str, vf: int) -> str:
 def pci_address(pf: str) -> str:
     """Return a PF's PCI address."""
     return os.path.basename(os.readlink(f"/sys/class/net/{pf}/device"))
+
+
+def bind(address: str, driver: str) -> None:
+    """Bind a PCI device to another driver; an empty name: to the one that knows it by itself."""
+    device = f"/sys/bus/pci/devices/{address}"
+    for path, text in (
+        (f"{device}/driver/unbind", address),
+        (f"{device}/driver_override", driver or "\n"),
+        ("/sys/bus/pci/drivers_probe", address),
+    ):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
 
 
 def vf_info(pf: str, vf: int) -> Any:

@@ -5,11 +5,10 @@ import json
 import os
 import subprocess
 
-from tests.plugin import Document
+from tests.plugin import DEBIANS, Document
 
 # Where the guest has the plugins: in its memory, and not on /run, which is mounted noexec.
 INSTALLED = "/opt/cni/bin"
-DEBIANS = "/usr/lib/cni"  # containernetworking-plugins, of which the newest version known is 1.0.0
 
 
 class Cnitool:

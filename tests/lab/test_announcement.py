@@ -8,17 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab import card
-from tests.plugin import Document, Plugin, run, run_json
+from tests.networks import dual_stack_on
+from tests.plugin import Plugin, run, run_json
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 ADDRESSES = {"10.7.0.1": "ff:ff:ff:ff:ff:ff", "fd00:7::1": "33:33:00:00:00:01"}
 STALE, NEW = "66:d8:02:77:00:01", "66:d8:02:77:00:02"
-
-
-def network(pf: str) -> Document:
-    """A dual-stack network on a PF."""
-    ipam = {"type": "fixipam", "ranges": [{"subnet": "10.7.0.0/24"}, {"subnet": "fd00:7::/64"}]}
-    return {"cniVersion": "1.1.0", "name": pf, "type": "sriov", "master": pf, "ipam": ipam}
 
 
 def entries(pod: str) -> dict[str, str]:
@@ -31,7 +26,7 @@ def test_a_stale_entry_is_replaced_as_soon_as_the_new_pod_has_carrier(
     sriov: Plugin, pods: Callable[[str], str]
 ) -> None:
     peer = {"container": "peer", "netns": pods("peer"), "args": "IP=10.7.0.9,fd00:7::9"}
-    assert sriov("ADD", network("eth1"), **peer).status == 0
+    assert sriov("ADD", dual_stack_on("eth1"), **peer).status == 0
     card.wait_for_carrier("peer", patience=20)
     for address in ADDRESSES:
         entry = ("neigh", "replace", address, "lladdr", STALE, "nud", "stale", "dev", "net1")
@@ -43,7 +38,7 @@ def test_a_stale_entry_is_replaced_as_soon_as_the_new_pod_has_carrier(
         text=True,
     )
     args = f"IP=10.7.0.1,fd00:7::1;MAC={NEW}"
-    assert sriov("ADD", network("eth0"), netns=pods("pod"), args=args).status == 0
+    assert sriov("ADD", dual_stack_on("eth0"), netns=pods("pod"), args=args).status == 0
     deadline = time.monotonic() + 15
     while not all(entries("peer")[address] == NEW for address in ADDRESSES):
         assert time.monotonic() < deadline, entries("peer")
@@ -56,4 +51,4 @@ def test_a_stale_entry_is_replaced_as_soon_as_the_new_pod_has_carrier(
         announced = [f for f in frames.splitlines() if f"{NEW} > {destination}" in f]
         assert any(address in frame for frame in announced), frames
     for container, pf in (("peer", "eth1"), ("pod", "eth0")):
-        assert sriov("DEL", network(pf), container=container).status == 0
+        assert sriov("DEL", dual_stack_on(pf), container=container).status == 0

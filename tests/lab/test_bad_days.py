@@ -274,23 +274,23 @@ def test_an_alternative_name_that_another_device_has_in_the_pod(
 
 
 @unchanged
-@pytest.mark.parametrize("cure", ["ADD by deviceID", "ADD of the first free VF", "GC", "DEL"])
+@pytest.mark.parametrize("recovery", ["ADD by deviceID", "ADD of the first free VF", "GC", "DEL"])
 def test_a_vf_that_came_home_as_devn_is_found_and_restored(
-    sriov: Plugin, pods: Callable[[str], str], bridges: Callable[[str], None], cure: str
+    sriov: Plugin, pods: Callable[[str], str], bridges: Callable[[str], None], recovery: str
 ) -> None:
     config = CONFIG | {"vf": 0}
     assert sriov("ADD", config, container="dead", netns=pods("dead")).status == 0
     bridges("net1")
     run("ip", "netns", "delete", "dead")
     assert wait_for_return(vf=0).startswith("dev")
-    if cure == "GC":
+    if recovery == "GC":
         assert_done(sriov("GC", config | {"cni.dev/valid-attachments": []}))
-    elif cure == "DEL":
+    elif recovery == "DEL":
         assert_done(sriov("DEL", config, container="dead"))
     else:
         del config["vf"]
         address = card.vf_address("eth0", 0)
-        wanted = config | {"deviceID": address} if cure == "ADD by deviceID" else config
+        wanted = config | {"deviceID": address} if recovery == "ADD by deviceID" else config
         pod = pods("next")
         outcome = sriov("ADD", wanted, container="next", netns=pod)
         assert outcome.status == 0, outcome.said

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab import card
 from tests.lab.runtime import Cnitool
-from tests.plugin import MYNET_ARGS
+from tests.networks import MYNET_ARGS
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 EXAMPLE = os.path.join(os.path.dirname(__file__), "..", "..", "conf", "10-sriov.conf.example")

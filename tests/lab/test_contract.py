@@ -7,7 +7,8 @@ import pytest
 
 from tests.lab import card
 from tests.lab.runtime import INSTALLED
-from tests.plugin import MYNET, MYNET_ARGS, Plugin, run, run_json
+from tests.networks import MYNET, MYNET_ARGS
+from tests.plugin import Plugin, run, run_json
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 

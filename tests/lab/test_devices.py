@@ -7,22 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.lab import card
+from tests.networks import DEVICE
 from tests.plugin import Document, Plugin, run
 
-DEVICE: Document = {"cniVersion": "1.1.0", "name": "devices", "type": "sriov"}
 POOL: Document = {"type": "fixipam", "subnet": "10.7.0.0/24", "rangeStart": "10.7.0.5"}
-
-
-def bind(address: str, driver: str) -> None:
-    """Bind a PCI device to another driver; an empty name: to the one that knows it by itself."""
-    device = f"/sys/bus/pci/devices/{address}"
-    for path, text in (
-        (f"{device}/driver/unbind", address),
-        (f"{device}/driver_override", driver or "\n"),
-        ("/sys/bus/pci/drivers_probe", address),
-    ):
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
 
 
 @pytest.fixture
@@ -30,12 +18,12 @@ def userspace_vf() -> Iterator[str]:
     """The PCI address of VF 4 of eth0, bound to vfio-pci for the length of a test."""
     run("modprobe", "vfio-pci")
     address = card.vf_address("eth0", 4)
-    bind(address, "vfio-pci")
+    card.bind(address, "vfio-pci")
     assert os.path.basename(os.readlink(f"/sys/bus/pci/devices/{address}/driver")) == "vfio-pci"
     before = card.state()
     yield address
     assert card.state() == before
-    bind(address, "")
+    card.bind(address, "")
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -23,7 +23,7 @@ from sriov_cni.kernel.netlink import Socket
 from tests.lab import card
 from tests.lab.runtime import INSTALLED
 from tests.plugin import Document, Outcome, Plugin, run, run_json
-from tests.torture.points import Point, Request, failing, recorded
+from tests.points import Point, Request, failing, recorded
 
 pytestmark = [pytest.mark.usefixtures("unchanged"), pytest.mark.old_kernel]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab import card
-from tests.namespaces.test_isolation import IN_POD, LASTING, XDP
 from tests.plugin import Document, Plugin, run
+from tests.pod_changes import IN_POD, LASTING, XDP
 
 CONFIG: Document = {
     "cniVersion": "1.1.0",

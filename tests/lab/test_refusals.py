@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.lab import card
-from tests.plugin import MYNET, Document, Plugin, run
+from tests.networks import MYNET
+from tests.plugin import Document, Plugin, run
 
 L2: Document = {"cniVersion": "1.1.0", "name": "layer2", "type": "sriov", "master": "eth1"}
 

@@ -14,9 +14,7 @@ import pytest
 
 from tests import goplugin
 from tests.lab import card
-from tests.lab.runtime import DEBIANS
-from tests.lab.test_devices import bind
-from tests.plugin import Document, Plugin, run, run_json
+from tests.plugin import DEBIANS, Document, Plugin, run, run_json
 
 VF = 2
 WANTED: Document = {
@@ -153,7 +151,7 @@ def test_a_user_space_vf_is_restored_by_del_or_by_the_next_add(
     sriov: Plugin, pods: Callable[[str], str], switched: Switched, late: bool
 ) -> None:
     run("modprobe", "vfio-pci")
-    bind(switched.address, "vfio-pci")
+    card.bind(switched.address, "vfio-pci")
     before = card.state()
     switched.attach("dead", pods("dead"))
     l2 = {"cniVersion": "1.1.0", "name": "l2", "type": "sriov", "deviceID": switched.address}
@@ -169,4 +167,4 @@ def test_a_user_space_vf_is_restored_by_del_or_by_the_next_add(
     delete(sriov, l2, container="next")
     assert card.state() == before
     assert switched.leased() == []
-    bind(switched.address, "")
+    card.bind(switched.address, "")

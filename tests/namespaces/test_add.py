@@ -1,36 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """ADD: what the pod gets, and what the runtime is told."""
 
-from typing import Any
-
 import pytest
 
-from tests.namespaces.node import Node
-from tests.plugin import MYNET, Document
-
-L2: Document = {"cniVersion": "1.1.0", "name": "layer2", "type": "sriov", "master": "eth1"}
-DUAL_STACK: Document = L2 | {
-    "ipam": {
-        "type": "fixipam",
-        "ranges": [
-            {"subnet": "10.1.0.0/24", "gateway": "10.1.0.1"},
-            {"subnet": "fd00:1::/64", "gateway": "fd00:1::1"},
-        ],
-        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.9"}],
-    },
-    "args": {"cni": {"ips": ["10.1.0.5", "fd00:1::5"]}},
-}
-
-
-def net1(node: Node) -> Any:
-    """What ip says of the pod's interface."""
-    return node.ip("-n", "pod", "addr", "show", "net1")[0]
-
-
-def routes(node: Node, family: str = "-4") -> set[tuple[str, str | None]]:
-    """Destinations and gateways of the pod's static routes."""
-    listed = node.ip("-n", "pod", family, "route", "show", "proto", "static")
-    return {(route["dst"], route.get("gateway")) for route in listed}
+from tests.networks import DUAL_STACK, L2, MYNET
+from tests.node import Node
 
 
 def test_the_first_free_vf_becomes_the_pods_interface(node: Node, pod: str) -> None:
@@ -43,7 +17,7 @@ def test_the_first_free_vf_becomes_the_pods_interface(node: Node, pod: str) -> N
         ],
     }
     assert outcome.stderr == ""
-    assert "UP" in net1(node)["flags"]
+    assert "UP" in node.net1()["flags"]
     assert "eth1v0" not in node.state()["links"]  # type: ignore[operator]
 
 
@@ -68,10 +42,10 @@ def test_the_contracts_network_gives_address_route_and_mac(node: Node, pod: str)
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    interface = net1(node)
+    interface = node.net1()
     assert interface["address"] == "66:d8:02:77:aa:aa"
     assert [(a["local"], a["prefixlen"]) for a in interface["addr_info"]] == [("10.55.206.46", 26)]
-    assert routes(node) == {("default", "10.55.206.1")}
+    assert node.routes() == {("default", "10.55.206.1")}
 
 
 @pytest.mark.parametrize("vf", [0, 2])
@@ -89,9 +63,9 @@ def test_dual_stack_addresses_are_usable_at_once(node: Node, pod: str) -> None:
     outcome = node.sriov("ADD", DUAL_STACK, netns=pod)
     assert [ip["address"] for ip in outcome.document["ips"]] == ["10.1.0.5/24", "fd00:1::5/64"]
     assert {ip["interface"] for ip in outcome.document["ips"]} == {0}
-    assert routes(node) == {("default", "10.1.0.1"), ("10.9.0.0/16", "10.1.0.9")}
-    assert routes(node, "-6") == {("default", "fd00:1::1")}
-    listed = {a["local"]: a for a in net1(node)["addr_info"]}
+    assert node.routes() == {("default", "10.1.0.1"), ("10.9.0.0/16", "10.1.0.9")}
+    assert node.routes("-6") == {("default", "fd00:1::1")}
+    listed = {a["local"]: a for a in node.net1()["addr_info"]}
     assert listed["fd00:1::5"].get("optimistic") is True
 
 
@@ -100,14 +74,14 @@ def test_ipv6_comes_up_where_the_runtime_had_disabled_it(node: Node, pod: str, s
     disable = f"echo 1 > /proc/sys/net/ipv6/conf/{scope}/disable_ipv6"
     node.run("ip", "netns", "exec", "pod", "sh", "-c", disable)
     assert node.sriov("ADD", DUAL_STACK, netns=pod).status == 0
-    assert "fd00:1::5" in {address["local"] for address in net1(node)["addr_info"]}
+    assert "fd00:1::5" in {address["local"] for address in node.net1()["addr_info"]}
 
 
 def test_a_gateway_outside_the_subnet_is_reached_on_link(node: Node, pod: str) -> None:
     ipam = {"type": "fixipam", "subnet": "10.1.0.5/32", "routes": [{"dst": "0.0.0.0/0"}]}
     config = L2 | {"ipam": ipam | {"gateway": "169.254.1.1"}}
     assert node.sriov("ADD", config, netns=pod, args="IP=10.1.0.5").status == 0
-    assert routes(node) == {("default", "169.254.1.1")}
+    assert node.routes() == {("default", "169.254.1.1")}
 
 
 def test_route_attributes_of_the_1_1_0_result_reach_the_kernel(node: Node, pod: str) -> None:
@@ -123,7 +97,7 @@ def test_route_attributes_of_the_1_1_0_result_reach_the_kernel(node: Node, pod: 
 def test_the_mtu_is_the_configurations_and_is_reported(node: Node, pod: str) -> None:
     outcome = node.sriov("ADD", L2 | {"mtu": 1400}, netns=pod)
     assert outcome.document["interfaces"][0]["mtu"] == 1400
-    assert net1(node)["mtu"] == 1400
+    assert node.net1()["mtu"] == 1400
 
 
 @pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import DUAL_STACK, L2
-from tests.plugin import wait_for
+from tests.networks import DUAL_STACK, L2
+from tests.node import Node
+from tests.plugin import processes_of, wait_for
 
 ADDRESSES = ("10.1.0.5", "fd00:1::5")
 STALE = "02:00:00:00:00:99"
@@ -34,35 +34,16 @@ def learned(node: Node, patience: float) -> bool:
     return False
 
 
-def dad_failed(node: Node) -> bool:
-    """Tell whether one of the pod's addresses was found to be a duplicate."""
-    (link,) = node.ip("-n", "pod", "addr", "show", "net1")
-    return any(address.get("dadfailed") for address in link["addr_info"])
-
-
 def unique(name: str) -> str:
     """Return a container's ID that no other test run on this machine uses."""
     return f"{name}-{os.getpid()}"
-
-
-def processes_of(container: str) -> list[str]:
-    """Return the processes that serve, or go on after, a container's call."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if f"CNI_CONTAINERID={container}\0".encode() in file.read():
-                    found.append(pid)
-        except OSError:
-            continue
-    return found
 
 
 def test_neighbours_learn_at_once_where_there_is_carrier(node: Node, pod: str) -> None:
     node.run("sh", "-c", prepare_neighbour(node))
     assert node.sriov("ADD", DUAL_STACK, netns=pod).status == 0
     assert learned(node, patience=5)
-    assert not dad_failed(node)
+    assert not node.dad_failed()
 
 
 def test_an_ipv4_address_with_carrier_needs_nobody_to_wait(node: Node, pod: str) -> None:
@@ -80,7 +61,7 @@ def test_neighbours_learn_when_carrier_comes_later(node: Node, pod: str) -> None
     assert len(processes_of(container)) == 1
     node.run("sh", "-c", gain_carrier)
     assert learned(node, patience=5)
-    assert not dad_failed(node)
+    assert not node.dad_failed()
     wait_until_none_is_left(container, 1)
 
 

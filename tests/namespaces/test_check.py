@@ -3,8 +3,8 @@
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import DUAL_STACK, L2
+from tests.networks import DUAL_STACK, L2
+from tests.node import Node
 from tests.plugin import Document
 
 

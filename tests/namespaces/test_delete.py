@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import DUAL_STACK, L2
-from tests.plugin import MYNET, Document, wait_for, write_plugin
-
-FULL: Document = DUAL_STACK | {"mtu": 1400}
+from tests.networks import FULL, L2, MYNET
+from tests.node import Node
+from tests.plugin import wait_for, write_plugin
 
 
 @pytest.fixture

@@ -2,24 +2,15 @@
 """Functions named by PCI address, VFs for user space, and PFs themselves."""
 
 import os
-import shutil
 import sys
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2
+from tests.networks import DEVICE, L2
+from tests.node import Node
 from tests.plugin import Document
 
-DEVICE: Document = {"cniVersion": "1.1.0", "name": "devices", "type": "sriov"}
 POOL: Document = {"type": "fixipam", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5"}
-
-
-def bind_to_userspace(node: Node, vf: int, driver: str = "vfio-pci") -> None:
-    """Have a VF's driver give it no network device."""
-    device = f"/sys/bus/pci/devices/0000:01:10.{vf}"
-    shutil.rmtree(node.path(f"{device}/net"))
-    node.link(f"{device}/driver", f"/drivers/{driver}")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +79,7 @@ def test_the_pf_may_be_a_member_of_a_bond(node: Node, pod: str) -> None:
 def test_a_userspace_vf_stays_and_is_reported_with_its_addresses(
     node: Node, pod: str, driver: str
 ) -> None:
-    bind_to_userspace(node, 1, driver)
+    node.bind_to_userspace(1, driver)
     before = node.state()
     config = DEVICE | {"deviceID": "0000:01:10.1", "ipam": POOL}
     outcome = node.sriov("ADD", config, netns=pod)
@@ -106,7 +97,7 @@ def test_a_userspace_vf_stays_and_is_reported_with_its_addresses(
 
 
 def test_a_userspace_vf_of_a_dead_pod_is_free_for_the_next(node: Node, pod: str) -> None:
-    bind_to_userspace(node, 1)
+    node.bind_to_userspace(1)
     config = DEVICE | {"deviceID": "0000:01:10.1", "ipam": POOL}
     assert node.sriov("ADD", config, netns=pod).status == 0
     node.run("ip", "netns", "delete", "pod")
@@ -118,7 +109,7 @@ def test_a_userspace_vf_of_a_dead_pod_is_free_for_the_next(node: Node, pod: str)
 
 
 def test_a_userspace_vf_of_the_go_plugins_pod_is_left_to_it(node: Node, pod: str) -> None:
-    bind_to_userspace(node, 1)
+    node.bind_to_userspace(1)
     node.write("/var/lib/cni/sriov/pci/0000:01:10.1", pod)
     outcome = node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.1"}, netns=node.add_pod("next"))
     assert outcome.code == 11
@@ -129,7 +120,7 @@ def test_a_userspace_vf_of_the_go_plugins_pod_is_left_to_it(node: Node, pod: str
 
 
 def test_a_userspace_vf_has_no_mtu(node: Node, pod: str) -> None:
-    bind_to_userspace(node, 1)
+    node.bind_to_userspace(1)
     before = node.state()
     outcome = node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.1", "mtu": 1400}, netns=pod)
     assert outcome.code == 103
@@ -138,13 +129,13 @@ def test_a_userspace_vf_has_no_mtu(node: Node, pod: str) -> None:
 
 
 def test_the_first_free_vf_is_never_a_userspace_one(node: Node, pod: str) -> None:
-    bind_to_userspace(node, 0)
+    node.bind_to_userspace(0)
     outcome = node.sriov("ADD", L2, netns=pod)
     assert outcome.document["interfaces"][0]["pciID"] == "0000:01:10.1"
 
 
 def test_a_vf_without_a_driver_says_so(node: Node, pod: str) -> None:
-    bind_to_userspace(node, 1)
+    node.bind_to_userspace(1)
     os.unlink(node.path("/sys/bus/pci/devices/0000:01:10.1/driver"))
     outcome = node.sriov("ADD", DEVICE | {"deviceID": "0000:01:10.1"}, netns=pod)
     assert outcome.code == 102

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.namespaces.installation import BUILT, variant
-from tests.namespaces.node import Node
-from tests.plugin import MYNET, MYNET_ARGS, Document, Plugin, wait_for
+from tests.networks import MYNET, MYNET_ARGS
+from tests.node import Node
+from tests.plugin import Document, Plugin, wait_for
 
 PLUGINS = "/opt/cni/bin"
 SLOW: Document = {"cniVersion": "1.1.0", "name": "slow", "type": "sriov", "master": "eth1"}

@@ -8,19 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import DUAL_STACK, L2
+from tests.networks import DUAL_STACK, L2, keeping
+from tests.node import Node
 from tests.plugin import Document
 
 POOL: Document = L2 | {
     "ipam": {"type": "fixipam", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.5"},
 }
-
-
-def keeping(config: Document, *containers: str) -> Document:
-    """The configuration as a runtime hands it to GC."""
-    valid = [{"containerID": container, "ifname": "net1"} for container in containers]
-    return config | {"cni.dev/valid-attachments": valid}
 
 
 def test_gc_takes_down_what_the_runtime_does_not_list(node: Node) -> None:

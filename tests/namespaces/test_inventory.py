@@ -4,7 +4,7 @@
 import json
 import sys
 
-from tests.namespaces.node import Node
+from tests.node import Node
 
 # As a device plugin would begin: none of these may be needed, so importing one fails.
 LISTING = """

@@ -8,19 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2, net1, routes
-from tests.namespaces.test_gc_status import keeping
-from tests.plugin import Document, wait_for, write_plugin
+from tests.networks import L2, WRITTEN, keeping
+from tests.node import Node
+from tests.plugin import DEBIANS, Document, wait_for, write_plugin
 
-DEBIANS = "/usr/lib/cni"  # containernetworking-plugins, of which the newest version known is 1.0.0
 POOL: Document = {
     "type": "host-local",
     "ranges": [[{"subnet": "10.1.0.0/24", "gateway": "10.1.0.1"}]],
     "routes": [{"dst": "0.0.0.0/0"}],
 }
 
-WRITTEN: Document = L2 | {"ipam": {"type": "written"}}
 ANSWER = {"cniVersion": "1.1.0", "ips": [{"address": "10.1.0.5/24"}]}
 ERROR = {
     "cniVersion": "1.1.0",
@@ -45,8 +42,8 @@ def test_host_locals_pool_gives_and_takes_back(node: Node, pod: str) -> None:
     config = L2 | {"cniVersion": "1.0.0", "ipam": POOL}
     added = node.sriov("ADD", config, netns=pod, path=DEBIANS).document
     assert added["ips"] == [{"address": "10.1.0.2/24", "gateway": "10.1.0.1", "interface": 0}]
-    assert net1(node)["addr_info"][0]["local"] == "10.1.0.2"
-    assert routes(node) == {("default", "10.1.0.1")}
+    assert node.net1()["addr_info"][0]["local"] == "10.1.0.2"
+    assert node.routes() == {("default", "10.1.0.1")}
     assert "10.1.0.2" in node.files("/var/lib/cni/networks/layer2")
     checked = config | {"prevResult": added}
     assert node.sriov("CHECK", checked, netns=pod, path=DEBIANS).status == 0
@@ -66,7 +63,7 @@ def test_static_takes_the_address_from_cni_args(node: Node, pod: str) -> None:
         {"version": "4", "address": "10.1.0.5/24", "gateway": "10.1.0.1", "interface": 0},
         {"version": "6", "address": "fd00:1::5/64", "interface": 0},
     ]
-    assert {"10.1.0.5", "fd00:1::5"} <= {a["local"] for a in net1(node)["addr_info"]}
+    assert {"10.1.0.5", "fd00:1::5"} <= {a["local"] for a in node.net1()["addr_info"]}
     assert node.sriov("DEL", config, netns=pod, path=DEBIANS).status == 0
     assert node.state() == before
 
@@ -105,7 +102,7 @@ def test_dhcp_leases_an_address_and_gives_it_back_to_the_server(
         added = node.sriov("ADD", dhcp, netns=pod, args=f"MAC={mac}", path=DEBIANS)
         assert added.status == 0, added.said
         assert [ip["address"] for ip in added.document["ips"]] == ["10.1.0.5/24"]
-        assert ("default", "10.1.0.1") in routes(node)
+        assert ("default", "10.1.0.1") in node.routes()
         checked = dhcp | {"prevResult": added.document}
         assert node.sriov("CHECK", checked, netns=pod, path=DEBIANS).status == 0
         assert node.sriov("DEL", dhcp, netns=pod, path=DEBIANS).status == 0
@@ -216,9 +213,9 @@ def test_results_of_every_version_mean_the_same(
     del document["interfaces"]
     ips = [ip | {"interface": 0} for ip in CURRENT["ips"]]
     assert document == {"cniVersion": "1.1.0", "ips": ips, "routes": ROUTES, "dns": dns}
-    assert {"10.1.0.5", "fd00:1::5"} <= {a["local"] for a in net1(node)["addr_info"]}
-    assert routes(node) == {("default", "10.1.0.1"), ("10.9.0.0/16", "10.1.0.9")}
-    assert routes(node, "-6") == {("default", "fd00:1::1")}
+    assert {"10.1.0.5", "fd00:1::5"} <= {a["local"] for a in node.net1()["addr_info"]}
+    assert node.routes() == {("default", "10.1.0.1"), ("10.9.0.0/16", "10.1.0.9")}
+    assert node.routes("-6") == {("default", "fd00:1::1")}
 
 
 def test_every_command_but_version_is_delegated(node: Node, pod: str, tmp_path: Path) -> None:

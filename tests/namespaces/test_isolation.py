@@ -8,7 +8,6 @@ device when that leaves the pod, and some the kernel leaves behind.
 """
 
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,11 @@ import pytest
 from sriov_cni.kernel import links, netns
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netns import Pod
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2
-from tests.namespaces.test_ipam import WRITTEN
+from tests.networks import L2, WRITTEN
+from tests.node import Node
 from tests.plugin import write_plugin
+from tests.pod_changes import IN_POD, LASTING, XDP
 
-XDP = (sys.executable, str(Path(__file__).parents[1] / "xdp.py"))
-IN_POD = ("ip", "netns", "exec")
 # What stays in the namespace: neighbours, queueing disciplines and filters, sysctls, addresses.
 LOCAL = """
     ip addr add 10.7.0.1/24 dev net1
@@ -37,19 +34,8 @@ LOCAL = """
     echo 1 >/proc/sys/net/ipv6/conf/net1/forwarding
     echo 7 >/proc/sys/net/ipv4/neigh/net1/mcast_solicit
 """
-# What goes with the device; ip(8) of Debian 12 does not know the last two.
+# They go with the device; ip(8) of Debian 12 does not know them.
 SIZES = ("gso_ipv4_max_size", "gro_ipv4_max_size")
-LASTING = """
-    ip link set net1 arp off promisc on allmulticast on multicast off
-    ip link set net1 txqueuelen 7 alias "red's" group 5 mode dormant
-    ip link set net1 gso_max_size 20000 gso_max_segs 20 gro_max_size 20000
-    ip link set net1 broadcast ff:ff:ff:ff:ff:00
-"""
-
-
-def ill_treat(node: Node, pod: str, script: str) -> None:
-    """Have a pod administer its interface."""
-    node.run(*IN_POD, pod, "sh", "-ec", script)
 
 
 def link_of(pod: Pod) -> Link:
@@ -107,7 +93,7 @@ def test_del_leaves_nothing_of_what_a_pod_set(node: Node, pod: str, script: str)
     before, local = node.state(), local_state(node, "eth1v0")
     assert node.sriov("ADD", L2, netns=pod).status == 0
     at_first = given(node, "pod")
-    ill_treat(node, "pod", script)
+    node.run_in_pod("pod", script)
     assert given(node, "pod") != at_first
     assert node.sriov("DEL", L2, netns=pod).status == 0
     assert node.state() == before
@@ -129,7 +115,7 @@ def test_what_the_host_had_set_is_restored(node: Node, pod: str) -> None:
     node.run("sh", "-ec", LASTING.replace("net1", "eth1v0"))
     before = node.state()
     assert node.sriov("ADD", L2, netns=pod).status == 0
-    ill_treat(node, "pod", "ip link set net1 txqueuelen 8 alias mine group 6 arp on mode default")
+    node.run_in_pod("pod", "ip link set net1 txqueuelen 8 alias mine group 6 arp on mode default")
     assert node.sriov("DEL", L2, netns=pod).status == 0
     assert node.state() == before
 
@@ -145,7 +131,7 @@ def test_the_next_pod_gets_a_clean_interface(
 ) -> None:
     assert node.sriov("ADD", L2, netns=pod, args="VF=0").status == 0
     at_first = given(node, "pod")
-    ill_treat(node, "pod", LASTING)
+    node.run_in_pod("pod", LASTING)
     attach_xdp(node, "pod", "skb")
     leave(node)
     if leave is not lose:
@@ -160,7 +146,7 @@ def test_a_vf_that_came_home_without_anybodys_del_is_handed_over_clean(
 ) -> None:
     assert node.sriov("ADD", L2, netns=pod, args="VF=0").status == 0
     at_first = given(node, "pod")
-    ill_treat(node, "pod", "ip link set net1 arp off promisc on allmulticast on multicast off")
+    node.run_in_pod("pod", "ip link set net1 arp off promisc on allmulticast on multicast off")
     attach_xdp(node, "pod", "drv")
     lose(node)
     node.run("rm", "-r", "/var/lib/cni/sriov")

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2
+from tests.networks import L2
+from tests.node import Node
 
 
 def add_bridge(node: Node, name: str, *where: str) -> None:

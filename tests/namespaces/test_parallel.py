@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2
+from tests.networks import L2
+from tests.node import Node
 from tests.plugin import Document, outcomes
 
 PFS, VFS = 4, 7

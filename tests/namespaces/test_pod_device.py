@@ -6,9 +6,8 @@ import re
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import DUAL_STACK, L2, net1
-from tests.namespaces.test_announcement import dad_failed
+from tests.networks import DUAL_STACK, L2
+from tests.node import Node
 from tests.plugin import Document, Outcome, Plugin, wait_for
 
 SETTINGS = (
@@ -92,7 +91,7 @@ def test_an_ipv4_address_has_its_networks_broadcast_address(
 ) -> None:
     config = L2 | {"ipam": {"type": "fixipam", "subnet": subnet}}
     assert node.sriov("ADD", config, netns=pod, args="IP=10.1.0.5").status == 0
-    (address,) = [a for a in net1(node)["addr_info"] if a["family"] == "inet"]
+    (address,) = [a for a in node.net1()["addr_info"] if a["family"] == "inet"]
     assert address["local"] == "10.1.0.5"
     assert address.get("broadcast") == broadcast
 
@@ -101,7 +100,7 @@ def test_a_kernel_without_optimistic_addresses_gives_tentative_ones(node: Node, 
     """Ubuntu's have no CONFIG_IPV6_OPTIMISTIC_DAD, so no such setting: net/ipv6/addrconf.c."""
     outcome = without(node, "ipv6/conf/net1/optimistic_dad")("ADD", DUAL_STACK, netns=pod)
     assert (outcome.status, outcome.stderr) == (0, "")
-    listed = {address["local"]: address for address in net1(node)["addr_info"]}
+    listed = {address["local"]: address for address in node.net1()["addr_info"]}
     assert listed["fd00:1::5"].get("tentative") is True
     assert "optimistic" not in listed["fd00:1::5"]
     checked = DUAL_STACK | {"prevResult": outcome.document}
@@ -168,7 +167,7 @@ def test_a_neighbours_ipv6_address_found_later_is_told_by_check(node: Node, pod:
     node.run("ip", "addr", "add", "fd00:1::5/64", "dev", "eth1v0p", "nodad")
     added = node.sriov("ADD", DUAL_STACK, netns=pod)
     carry(node)
-    wait_for(lambda: dad_failed(node))
+    wait_for(node.dad_failed)
     outcome = node.sriov("CHECK", DUAL_STACK | {"prevResult": added.document}, netns=pod)
     assert outcome.code == 105
     assert "address fd00:1::5/64 is unusable, another station has it" in outcome.said
@@ -189,4 +188,4 @@ def test_an_ipv6_address_nobody_has_is_granted_with_carrier(node: Node, pod: str
     carry(node)
     node.run("ip", "addr", "add", "fd00:1::6/64", "dev", "eth1v0p", "nodad")
     assert node.sriov("ADD", DUAL_STACK, netns=pod).status == 0
-    assert "fd00:1::5" in {address["local"] for address in net1(node)["addr_info"]}
+    assert "fd00:1::5" in {address["local"] for address in node.net1()["addr_info"]}

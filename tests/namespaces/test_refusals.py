@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2
+from tests.networks import L2
+from tests.node import Node
 from tests.plugin import Document
 
 IPAM: Document = {"type": "fixipam", "subnet": "10.1.0.0/24", "gateway": "10.1.0.1"}

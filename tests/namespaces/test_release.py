@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.namespaces.installation import BUILT, PROGRAMS, ROOT
-from tests.namespaces.node import Node
-from tests.plugin import MYNET, Document, Plugin, run
+from tests.networks import MYNET
+from tests.node import Node
+from tests.plugin import Document, Plugin, run
 
 RELEASED = ROOT / "release" / "sriov-cni.run"
 CACHE = Path(os.environ.get("SRIOV_CNI_CACHE") or Path.home() / ".cache" / "sriov-cni")

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import DUAL_STACK, L2
-from tests.namespaces.test_gc_status import keeping
-from tests.namespaces.test_isolation import LASTING, ill_treat
+from tests.networks import FULL, L2, keeping
+from tests.node import Node
 from tests.plugin import Document, Plugin
+from tests.pod_changes import LASTING
 
 _OTHERS = ("82e1f90", "b1d4877")
 _ROOT = Path(__file__).parents[2]
-FULL: Document = DUAL_STACK | {"mtu": 1400}
 
 
 @pytest.fixture(scope="session", params=_OTHERS)
@@ -92,7 +90,7 @@ def test_settings_that_only_the_newer_one_records_are_cleared_by_its_next_add(
     node: Node, pod: str, other: Plugin
 ) -> None:
     assert node.sriov("ADD", L2, netns=pod, args="VF=0").status == 0
-    ill_treat(node, "pod", LASTING)
+    node.run_in_pod("pod", LASTING)
     assert other("DEL", L2, netns=pod).status == 0
     assert node.sriov("ADD", L2, netns=pod, args="VF=0").status == 0
     (link,) = node.ip("-n", "pod", "link", "show", "net1")

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from startup import archive
-from tests.namespaces.node import Node
-from tests.plugin import MYNET, Document, Plugin
+from tests.networks import MYNET
+from tests.node import Node
+from tests.plugin import Document, Plugin
 
 ROOT = Path(__file__).parents[2]
 EXECUTABLE = f"{ROOT}/dist/sriov-cni/sriov"

@@ -8,11 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import L2
-from tests.namespaces.test_delete import FULL
-from tests.namespaces.test_devices import DEVICE, bind_to_userspace
-from tests.namespaces.test_gc_status import keeping
+from tests.networks import DEVICE, FULL, L2, keeping
+from tests.node import Node
 from tests.plugin import Document
 
 STATE = "/var/lib/cni/sriov"
@@ -68,7 +65,7 @@ def test_a_damaged_record_keeps_its_claim_and_concerns_nobody_else(
 
 
 def test_a_damaged_user_space_vf_is_not_given_to_a_second_pod(node: Node, pod: str) -> None:
-    bind_to_userspace(node, 2)
+    node.bind_to_userspace(2)
     config = DEVICE | {"deviceID": "0000:01:10.2"}
     assert node.sriov("ADD", config, netns=pod).status == 0
     node.write(RECORD, "")

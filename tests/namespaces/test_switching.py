@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests import goplugin
-from tests.namespaces.node import Node
+from tests.node import Node
 from tests.plugin import Document, outcomes
 
 ADDRESS = "0000:01:10.0"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.points import Point, recorded, recording
-from tests.torture.subject import Subject, copy_product
+from tests.points import Point, recorded, recording
+from tests.torture.node import TortureNode, copy_product
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +19,11 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> str:
 def points(product: str) -> list[Point]:
     """The points of an ADD and of the DEL, or the GC, after it."""
     found: dict[str, list[Point]] = {}
-    with Subject(product, 0) as subject:
+    with TortureNode(product, 0) as node:
         for command in ("ADD", "DEL", "ADD", "GC"):
-            ending = subject.call(command, recording())
+            ending = node.call(command, recording())
             assert ending.status == 0, ending
             # the first ADD, which makes the state directories, is the one that trials repeat
             found.setdefault(command, recorded(command, ending.trace, product))
-        assert subject.left() == []
+        assert node.left() == []
     return [point for points in found.values() for point in points]

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from tests.torture.subject import Subject
+from tests.torture.node import TortureNode
 
 # TORTURE=all: every point; otherwise the first of each distinct step, as `make test` has time for.
 EVERYTHING = os.environ.get("TORTURE") == "all"
 _WORKERS = 2
 
 Case = TypeVar("Case")
-Trial = Callable[[Subject, Case], list[str]]
+Trial = Callable[[TortureNode, Case], list[str]]
 
 
 def sweep(product: str, cases: Iterable[Case], trial: Trial[Case]) -> list[str]:
@@ -26,20 +26,22 @@ def sweep(product: str, cases: Iterable[Case], trial: Trial[Case]) -> list[str]:
     def work(number: int) -> list[str]:
         losses = []
         while not todo.empty():
-            with Subject(product, number) as subject:
-                losses += _until_first_loss(subject, todo, trial)
+            with TortureNode(product, number) as node:
+                losses += _until_first_loss(node, todo, trial)
         return losses
 
     with ThreadPoolExecutor(_WORKERS) as workers:
         return [loss for losses in workers.map(work, range(_WORKERS)) for loss in losses]
 
 
-def _until_first_loss(subject: Subject, todo: "SimpleQueue[Case]", trial: Trial[Case]) -> list[str]:
+def _until_first_loss(
+    node: TortureNode, todo: "SimpleQueue[Case]", trial: Trial[Case]
+) -> list[str]:
     while True:
         try:
             case = todo.get_nowait()
         except Empty:
             return []
-        subject.renew()
-        if problems := trial(subject, case):
+        node.renew()
+        if problems := trial(node, case):
             return [f"{case}: {'; '.join(problems)}"]

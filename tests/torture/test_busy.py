@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sriov_cni.kernel.patience import PATIENCE
-from tests.torture.points import Point, failing, half_refusing, step
-from tests.torture.subject import Subject
+from tests.points import Point, failing, half_refusing, step
+from tests.torture.node import TortureNode
 
 _MAC = "66:d8:02:77:aa:aa"
 _MOVE = "RTM_NEWLINK IFLA_NET_NS_FD IFLA_IFNAME IFF_UP"
@@ -52,26 +52,26 @@ def test_an_add_waits_for_a_busy_driver(
 ) -> None:
     doing, _, every = _STEPS[what]
     point = point_of(points, "ADD", doing)
-    with Subject(product, 0) as subject:
-        ending = subject.call("ADD", failing(point, error, times, every))
+    with TortureNode(product, 0) as node:
+        ending = node.call("ADD", failing(point, error, times, every))
         assert (ending.status, ending.stderr) == (0, ""), ending
         assert ending.trace.count("(INJECTED)") == times
-        assert subject.pod_macs() == {"lo": "00:00:00:00:00:00", "net1": _MAC}
-        assert subject.call("DEL").status == 0
-        assert subject.left() == []
+        assert node.pod_macs() == {"lo": "00:00:00:00:00:00", "net1": _MAC}
+        assert node.call("DEL").status == 0
+        assert node.left() == []
 
 
 def test_a_driver_that_stays_busy_makes_the_add_fail(product: str, points: list[Point]) -> None:
     def add_and_delete(number: int, what: str) -> None:
         doing, words, every = _STEPS[what]
         tampering = failing(point_of(points, "ADD", doing), errno.EBUSY, 1000, every)
-        with Subject(product, number) as subject:
-            ending = subject.call("ADD", tampering)
+        with TortureNode(product, number) as node:
+            ending = node.call("ADD", tampering)
             assert '"code":103' in ending.stdout, ending
             assert f"{words}: Device or resource busy" in ending.stdout
             assert PATIENCE <= ending.seconds < 3 * PATIENCE  # the undo meets it, too
-            assert subject.call("DEL").status == 0
-            assert subject.left() == []
+            assert node.call("DEL").status == 0
+            assert node.left() == []
 
     side_by_side(add_and_delete, _STEPS)
 
@@ -81,15 +81,15 @@ def test_a_device_that_moved_but_could_not_come_up_is_brought_up(
 ) -> None:
     point = point_of(points, "ADD", _MOVE)
     assert point.request is not None
-    with Subject(product, 0) as subject:
-        ending = subject.call("ADD", half_refusing(point.request, errno.EBUSY))
+    with TortureNode(product, 0) as node:
+        ending = node.call("ADD", half_refusing(point.request, errno.EBUSY))
         assert (ending.status, ending.stderr) == (0, ""), ending
         after = [step(line) for line in ending.trace.partition("INJECTED")[2].splitlines()]
         assert "RTM_NEWLINK" in after  # strace does not decode what is sent in the pod
-        (link,) = subject.ip("-n", "pod", "link", "show", "net1")
+        (link,) = node.ip("-n", "pod", "link", "show", "net1")
         assert "UP" in link["flags"]
-        assert subject.call("DEL").status == 0
-        assert subject.left() == []
+        assert node.call("DEL").status == 0
+        assert node.left() == []
 
 
 def test_a_del_waits_too_and_may_be_repeated_if_that_was_not_enough(
@@ -98,16 +98,16 @@ def test_a_del_waits_too_and_may_be_repeated_if_that_was_not_enough(
     def delete(number: int, doing: str) -> None:
         every = 2 if "ADDRESS" in doing else 1
         point = point_of(points, "DEL", doing)
-        with Subject(product, number) as subject:
-            assert subject.call("ADD").status == 0
-            ending = subject.call("DEL", failing(point, errno.EAGAIN, 10, every))
+        with TortureNode(product, number) as node:
+            assert node.call("ADD").status == 0
+            ending = node.call("DEL", failing(point, errno.EAGAIN, 10, every))
             assert (ending.status, ending.stderr) == (0, ""), ending
-            assert subject.left() == []
-            assert subject.call("ADD").status == 0
-            ending = subject.call("DEL", failing(point, errno.EBUSY, 1000, every=1))
+            assert node.left() == []
+            assert node.call("ADD").status == 0
+            ending = node.call("DEL", failing(point, errno.EBUSY, 1000, every=1))
             assert '"code":103' in ending.stdout, ending
             assert PATIENCE <= ending.seconds < 2 * PATIENCE
-            assert subject.call("DEL").status == 0
-            assert subject.left() == []
+            assert node.call("DEL").status == 0
+            assert node.left() == []
 
     side_by_side(delete, ["RTM_NEWLINK IFLA_ADDRESS", "RTM_NEWLINK IFLA_MTU"])

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.torture.points import Point, failing, one_of_each_step, refusing
-from tests.torture.subject import Ending, Subject
+from tests.points import Point, failing, one_of_each_step, refusing
+from tests.torture.node import Ending, TortureNode
 from tests.torture.sweep import EVERYTHING, sweep
 
 _REFUSALS = (errno.EBUSY, errno.ENOMEM, errno.EPERM, errno.EIO, errno.EEXIST)
@@ -39,7 +39,7 @@ _ERRORS = {
     "clone": (errno.EAGAIN, errno.ENOMEM),
     **dict.fromkeys(("socket", "setsockopt", "bind", "sendto", "recvfrom"), _SOCKETS),
 }
-_NOTED = "is not as it was, its next ADD tries again"  # of what no DEL can cure
+_NOTED = "is not as it was, its next ADD tries again"  # of what no DEL can set right
 _UNDONE = "everything done was undone"
 _PATIENCE = 10.0  # seconds a call that has nothing to wait for may take
 
@@ -102,30 +102,30 @@ def _one_case_each(points: list[Point]) -> Iterator[_Case]:
             yield _Case(point, next(turns[point.syscall]), False)
 
 
-def _fail(subject: Subject, case: _Case) -> list[str]:
+def _fail(node: TortureNode, case: _Case) -> list[str]:
     """Have a call fail, then DEL; return what was untrue and what is not as before."""
     point = case.point
     if point.command != "ADD":
-        added = subject.call("ADD")
+        added = node.call("ADD")
         if added.status != 0:
             return [f"not tried: ADD failed: {added.stdout}"]
     if case.refused and case.error == errno.EEXIST:
-        subject.expect_chosen_name()
-    ending = subject.call(point.command, case.tampering())
+        node.expect_chosen_name()
+    ending = node.call(point.command, case.tampering())
     if ending.trace.count("(INJECTED") != (2 if case.refused else 1):
         return [f"not tried: {ending.stdout} {ending.trace[-300:]}"]
-    problems = _untrue(subject, point, ending)
-    done = subject.call("DEL")
+    problems = _untrue(node, point, ending)
+    done = node.call("DEL")
     if done.status != 0 or done.stdout:
         problems.append(f"DEL afterwards failed: {done.stdout} {done.stderr}")
     if _NOTED in ending.stderr:
-        cures = [subject.call(command) for command in ("ADD", "DEL")]
-        problems += [f"the next {ending.stdout}" for ending in cures if ending.status != 0]
-    left = [f"{left} (after the DEL)" for left in subject.left()]
+        recoveries = [node.call(command) for command in ("ADD", "DEL")]
+        problems += [f"the next {ending.stdout}" for ending in recoveries if ending.status != 0]
+    left = [f"{left} (after the DEL)" for left in node.left()]
     return [*problems, *left, f"the answer was {ending.stdout}"] if problems or left else []
 
 
-def _untrue(subject: Subject, point: Point, ending: Ending) -> list[str]:
+def _untrue(node: TortureNode, point: Point, ending: Ending) -> list[str]:
     problems = [f"took {ending.seconds:.0f} s"] if ending.seconds > _PATIENCE else []
     if point.syscall == "write" and point.step == "pipe" and ending.status == 1:
         return problems  # nobody could be told
@@ -133,9 +133,9 @@ def _untrue(subject: Subject, point: Point, ending: Ending) -> list[str]:
         return [*problems, fault]
     answer = json.loads(ending.stdout or "{}")
     if ending.status == 0 and point.command == "ADD":
-        check = subject.call("CHECK", prevResult=answer)
+        check = node.call("CHECK", prevResult=answer)
         return [*problems, f"success, but {check.stdout}"] if check.status else problems
     said_to_be_well = ending.status == 0 and _NOTED not in ending.stderr
     if said_to_be_well or _UNDONE in answer.get("details", ""):
-        problems += [f"{left} (although all was said to be well)" for left in subject.left()]
+        problems += [f"{left} (although all was said to be well)" for left in node.left()]
     return problems

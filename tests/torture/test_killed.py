@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.torture.points import Point, killing, one_of_each_step, step
-from tests.torture.subject import Ending, Subject
+from tests.points import Point, killing, one_of_each_step, step
+from tests.torture.node import Ending, TortureNode
 from tests.torture.sweep import EVERYTHING, sweep
 
 
@@ -22,10 +22,10 @@ class _Case(NamedTuple):
     """A point, and what follows the kill there: DEL, GC, or an ADD for the next container."""
 
     point: Point
-    cure: str
+    recovery: str
 
     def __str__(self) -> str:
-        return f"{self.point}, then {self.cure}"
+        return f"{self.point}, then {self.recovery}"
 
 
 @pytest.mark.parametrize("command", ["ADD", "DEL", "GC"])
@@ -34,11 +34,11 @@ def test_nothing_is_lost(
 ) -> None:
     deadly = [point for point in points if point.command == command and point.changes]
     chosen = deadly if EVERYTHING else list(one_of_each_step(deadly))
-    cures = ("DEL", "GC", "ADD")
+    recoveries = ("DEL", "GC", "ADD")
     cases = (
-        [_Case(point, cure) for cure in cures for point in chosen]
+        [_Case(point, recovery) for recovery in recoveries for point in chosen]
         if EVERYTHING
-        else [_Case(point, cures[number % 3]) for number, point in enumerate(chosen)]
+        else [_Case(point, recoveries[number % 3]) for number, point in enumerate(chosen)]
     )
     losses = sweep(product, cases, _kill)
     with capsys.disabled():
@@ -49,39 +49,41 @@ def test_nothing_is_lost(
     assert not losses, "\n".join(losses)
 
 
-def _kill(subject: Subject, case: _Case) -> list[str]:
+def _kill(node: TortureNode, case: _Case) -> list[str]:
     """Kill a command at a point, see to what follows, and return what is not as before."""
-    point, cure = case
+    point, recovery = case
     if point.command != "ADD":
-        added = subject.call("ADD")
+        added = node.call("ADD")
         if added.status != 0:
             return [f"not tried: ADD failed: {added.stdout}"]
-    ending = subject.call(point.command, killing(point))
+    ending = node.call(point.command, killing(point))
     last = next((line for line in reversed(ending.trace.splitlines()) if "= ?" in line), "")
     if not ending.killed or step(last) != point.step:
         return [f"not tried: it ended with status {ending.status} at {last}"]
-    problems = _next_container(subject) if cure == "ADD" else _failed(cure, subject.call(cure))
-    return problems + subject.left()
+    problems = (
+        _next_container(node) if recovery == "ADD" else _failed(recovery, node.call(recovery))
+    )
+    return problems + node.left()
 
 
-def _next_container(subject: Subject) -> list[str]:
+def _next_container(node: TortureNode) -> list[str]:
     """Give the VF to the next container, then have the late DEL; return what is wrong.
 
     Where the ADD is refused, because something is the killed one's still, the DEL makes it
     possible.
     """
-    name = f"{subject.container}-next"
+    name = f"{node.container}-next"
     wanted = {"cni": {"ips": ["10.1.0.6", "fd00:1::6"]}}
-    given = subject.call("ADD", container=name, args=wanted)
-    problems = _failed("late DEL", subject.call("DEL"))
+    given = node.call("ADD", container=name, args=wanted)
+    problems = _failed("late DEL", node.call("DEL"))
     if given.status != 0:
-        given = subject.call("ADD", container=name, args=wanted)
+        given = node.call("ADD", container=name, args=wanted)
     if given.status != 0:
         return [*problems, f"next ADD failed: {given.stdout}"]
     result = json.loads(given.stdout)
-    checked = subject.call("CHECK", container=name, args=wanted, prevResult=result)
+    checked = node.call("CHECK", container=name, args=wanted, prevResult=result)
     problems += _failed("the next container's CHECK", checked)
-    return problems + _failed("the next container's DEL", subject.call("DEL", container=name))
+    return problems + _failed("the next container's DEL", node.call("DEL", container=name))
 
 
 def _failed(what: str, ending: Ending) -> list[str]:

@@ -15,5 +15,5 @@ settings.load_profile("unit")
 
 @pytest.fixture
 def network(tmp_path: Path) -> Network:
-    """The network of design.md, on a node that has never seen it."""
+    """A network with addresses for fixipam to grant, on a node that has never seen it."""
     return Network(tmp_path / "fixipam")

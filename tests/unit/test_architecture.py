@@ -88,3 +88,13 @@ def test_a_file_begins_with_its_license_and_says_what_it_is_for(path: Path) -> N
     assert text.startswith("# SPDX-License-Identifier: Apache-2.0\n")
     module = ast.parse(text)
     assert not module.body or ast.get_docstring(module)
+
+
+@pytest.mark.parametrize("path", python_files("tests", "bench"), ids=name_of)
+def test_tests_share_only_what_lies_in_the_directory_tests_itself(path: Path) -> None:
+    own = path.relative_to(REPOSITORY).parts[1]
+    for name in imported(path):
+        if is_part(name, "tests"):
+            _, first, *others = name.split(".")
+            assert first == own or (REPOSITORY / "tests" / f"{first}.py").exists(), name
+            assert not any(part.startswith("test_") for part in others[:-1]), name

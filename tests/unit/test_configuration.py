@@ -11,7 +11,8 @@ from sriov_cni.cni.call import read
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Dns
 from sriov_cni.kernel.vfs import VfAttributes
-from tests.plugin import MYNET, MYNET_ARGS, Document
+from tests.networks import MYNET, MYNET_ARGS
+from tests.plugin import Document
 
 NETWORK: Document = {"name": "mynet", "type": "sriov", "master": "eth1"}
 

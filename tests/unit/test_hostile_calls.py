@@ -18,7 +18,7 @@ from sriov_cni.cni.document import decode, encode
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import parse_result, previous_result
 from sriov_cni.cni.versions import SUPPORTED
-from tests.hostile.values import KEYS, VALUES
+from tests.values import KEYS, VALUES
 
 CODES = {
     errors.INCOMPATIBLE_VERSION,

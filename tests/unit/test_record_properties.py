@@ -22,7 +22,7 @@ from sriov_cni.device.snapshot import Device, Snapshot
 from sriov_cni.kernel.links import Settings
 from sriov_cni.kernel.sysfs import is_pci_address
 from sriov_cni.kernel.vfs import VfAttributes
-from tests.hostile.values import VALUES
+from tests.values import VALUES
 
 ADDRESS = "0000:3b:02.1"
 NAME = f"{ADDRESS},pod,net1"

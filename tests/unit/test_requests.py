@@ -12,7 +12,7 @@ from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call, read
 from sriov_cni.cni.document import JsonObject
 from sriov_cni.cni.errors import CniError
-from tests.hostile.values import VALUES
+from tests.values import VALUES
 
 
 def call(arguments: str = "", /, **config: object) -> Call:

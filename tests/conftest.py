@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.namespaces.node import Node
+from tests.node import Node
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@
 import json
 
 from tests.hostile.case import Case, environment
-from tests.hostile.target import Target
-from tests.namespaces.test_add import DUAL_STACK, L2
-from tests.plugin import MYNET, MYNET_ARGS, Document
+from tests.hostile.fuzz_target import FuzzTarget
+from tests.networks import DUAL_STACK, L2, MYNET, MYNET_ARGS
+from tests.plugin import Document
 
 COMMANDS = ("ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION")
 ATTRIBUTES: Document = {
@@ -78,4 +78,4 @@ def seeds() -> list[Case]:
     return found
 
 
-TARGET = Target("sriov", seeds, reversible=True)
+TARGET = FuzzTarget("sriov", seeds, reversible=True)

@@ -10,17 +10,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
-from tests.namespaces.node import Node
-from tests.namespaces.test_add import DUAL_STACK
-from tests.namespaces.test_announcement import processes_of
-from tests.plugin import Document, Plugin
+from tests.networks import FULL
+from tests.node import Node
+from tests.plugin import Plugin, processes_of
 
-# Everything an ADD can do without a driver: MAC, MTU, two addresses, three routes, and alternative
-# names of which one stands in the way. VF and neighbour are up: the announcer has work.
-CONFIGURATION: Document = DUAL_STACK | {"mtu": 1400}
+# With FULL, all an ADD can do without a driver: MAC, MTU, two addresses, three routes, alternative
+# names of which one is in the way. VF and neighbour are up: the announcer has work.
 _ARGUMENTS = "VF=0;MAC=66:d8:02:77:aa:aa"
 _VF, _PEER, _POD = "eth1v0", "eth1v0p", "pod"
 _ALTERNATIVE_NAMES = ("net1", "enp1s0v0")
@@ -68,11 +65,11 @@ class Ending(NamedTuple):
         return f"internal error: {text}" if answer["code"] == 100 else None
 
 
-class Subject(Node):
+class TortureNode(Node):
     """A node with one pod and one VF to give it, and the plugin, a copy of it, under strace."""
 
     def __init__(self, product: str, number: int) -> None:
-        """`product` is a directory with a copy of the source, `number` tells subjects apart."""
+        """`product` is a directory with a copy of the source, `number` tells nodes apart."""
         self._product = product
         self._log = f"{product}/strace-{number}"
         self._number = number
@@ -80,7 +77,7 @@ class Subject(Node):
         self.container = ""
         self._containers: set[str] = set()
 
-    def __enter__(self) -> "Subject":
+    def __enter__(self) -> "TortureNode":
         super().__enter__()
         self.add_pf("eth1", vfs=1)
         self._pod = self.add_pod(_POD)
@@ -89,17 +86,12 @@ class Subject(Node):
         for name in (_PEER, _VF):
             self.run("ip", "link", "set", name, "up")
         self.renew()
-        self.before = self.portrait()
+        self.before = self.state_of_everything()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._end_processes()
-        super().__exit__(kind, error, trace)
+        super().__exit__(*exception)
 
     def renew(self) -> None:
         """Begin another trial: a container nobody has seen, on a node that never had an ADD."""
@@ -126,7 +118,7 @@ class Subject(Node):
         strace = ("strace", "-o", self._log, *tampering) if tampering else ()
         python = (sys.executable, "-P", "-m", "sriov_cni")
         plugin = Plugin(*self.entering, *source, *strace, *python)
-        config = CONFIGURATION | more
+        config = FULL | more
         if command == "GC":
             config["cni.dev/valid-attachments"] = []
         begin = time.monotonic()
@@ -146,7 +138,7 @@ class Subject(Node):
         seconds = time.monotonic() - begin
         return Ending(running.process.returncode, stdout, stderr, trace, seconds)
 
-    def portrait(self) -> dict[str, object]:
+    def state_of_everything(self) -> dict[str, object]:
         """Return all that an attachment may change, on the host and in the pod."""
         state = self.state()
         links = state.pop("links")
@@ -160,7 +152,7 @@ class Subject(Node):
 
     def left(self) -> list[str]:
         """Return a phrase for all that is not as it was before the ADD."""
-        now = self.portrait()
+        now = self.state_of_everything()
         differences = [
             f"{thing}: {now.get(thing)}, not {self.before.get(thing)}"
             for thing in sorted({*now, *self.before})

@@ -12,17 +12,14 @@ from sriov_cni.device import handover
 from sriov_cni.kernel import netns, patience
 from tests.hostile.case import Case, decode
 from tests.hostile.execution import SLOW, Ending, execute, faults, paths_named, strays
-from tests.hostile.place import Place, empty, end_processes
+from tests.hostile.node import SandboxNode, empty, end_processes
 from tests.hostile.sandbox import WRITABLE
-
-# What waits for a driver or a dying namespace waits for nothing here.
-handover.ARRIVAL_PATIENCE = patience.PATIENCE = 0.02
 
 EXECUTABLES = {"sriov": sriov, "fixipam": fixipam}
 _OFF_LIMITS = (*(path for path in WRITABLE if path != "/var/lib"), "/proc")
 
 
-class Target(NamedTuple):
+class FuzzTarget(NamedTuple):
     """A kind of input.
 
     `seeds` are cases that are right, or nearly. `arrange` puts a case's further parts where the
@@ -31,11 +28,11 @@ class Target(NamedTuple):
 
     executable: str
     seeds: Callable[[], Sequence[Case]]
-    arrange: Callable[[Place, Case], None] = lambda place, case: None
+    arrange: Callable[[SandboxNode, Case], None] = lambda node, case: None
     reversible: bool = False
 
 
-def judge(target: Target, data: bytes) -> list[str]:
+def judge(target: FuzzTarget, data: bytes) -> list[str]:
     """Serve the call that a case describes and return the rules it broke."""
     case = decode(data)
     if any(os.path.normpath(path).startswith(_OFF_LIMITS) for path in paths_named(case)):
@@ -45,19 +42,19 @@ def judge(target: Target, data: bytes) -> list[str]:
     return _judge(target, case) if any(SLOW in problem for problem in problems) else problems
 
 
-def _judge(target: Target, case: Case) -> list[str]:
-    place = _place()
+def _judge(target: FuzzTarget, case: Case) -> list[str]:
+    node = _node()
     home = os.stat("/proc/thread-self/ns/net")
     problems: list[str] = []
     try:
-        target.arrange(place, case)
+        target.arrange(node, case)
         problems += _serve(target, case)
         problems += strays(case)
         if not os.path.samestat(home, os.stat("/proc/thread-self/ns/net")):
             problems.append("the process is in another network namespace")
     finally:
         end_processes()
-        changed = place.put_in_order() if _is_touched() else ""
+        changed = node.put_in_order() if _is_touched() else ""
         empty("/var/lib")
         os.mkdir("/var/lib/cni", 0o700)
     if target.reversible and changed:
@@ -70,12 +67,14 @@ def _is_touched() -> bool:
 
 
 @cache
-def _place() -> Place:
+def _node() -> SandboxNode:
+    # What waits for a driver or a dying namespace waits for nothing in the sandbox.
+    handover.ARRIVAL_PATIENCE = patience.PATIENCE = 0.02
     netns.host()
-    return Place()
+    return SandboxNode()
 
 
-def _serve(target: Target, case: Case) -> Iterator[str]:
+def _serve(target: FuzzTarget, case: Case) -> Iterator[str]:
     main = EXECUTABLES[target.executable]
     environment = {key: value for key, value in case.environment.items() if key != b"CNI_PATH"}
     environment[b"CNI_PATH"] = _harmless(case.environment.get(b"CNI_PATH", b""))

@@ -4,9 +4,9 @@
 import json
 
 from tests.hostile.case import Case, environment
-from tests.hostile.configurations import COMMANDS, PREVIOUS
-from tests.hostile.place import Place, plant
-from tests.hostile.target import Target
+from tests.hostile.fuzz_target import FuzzTarget
+from tests.hostile.node import SandboxNode, plant
+from tests.hostile.targets.configurations import COMMANDS, PREVIOUS
 from tests.plugin import Document
 
 _SUBNET: Document = {"type": "fixipam", "subnet": "10.1.0.0/24", "gateway": "10.1.0.1"}
@@ -40,10 +40,10 @@ def seeds() -> list[Case]:
     ]
 
 
-def arrange(_: Place, case: Case) -> None:
+def arrange(_: SandboxNode, case: Case) -> None:
     """Plant leases, whose names are all there is to them, and the list of released addresses."""
     leases = dict.fromkeys(case.part(0).split(b"\n"), b"")
     plant("/var/lib/cni/fixipam/layer2", leases | {b"released": case.part(1)})
 
 
-TARGET = Target("fixipam", seeds, arrange)
+TARGET = FuzzTarget("fixipam", seeds, arrange)

@@ -10,13 +10,13 @@ from contextlib import suppress
 
 from sriov_cni.kernel import links, netns
 from sriov_cni.kernel.netlink import Socket
-from tests.namespaces.node import Node
+from tests.node import Node
 
 POD = "/run/netns/pod"
 _TREES = ("/sys/class/net", "/sys/bus/pci/devices")
 
 
-class Place(Node):
+class SandboxNode(Node):
     """A host with one PF, eth1, two VFs and a pod; the neighbour of VF 0 is up."""
 
     def __init__(self) -> None:

@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 from tests.hostile.case import Case, environment
-from tests.hostile.place import Place
-from tests.hostile.target import Target
-from tests.namespaces.test_add import L2
+from tests.hostile.fuzz_target import FuzzTarget
+from tests.hostile.node import SandboxNode
+from tests.networks import L2
 from tests.plugin import Document
 
 _ROOT = "/sys"
@@ -54,9 +54,9 @@ def seeds() -> list[Case]:
     ]
 
 
-def arrange(place: Place, case: Case) -> None:
+def arrange(node: SandboxNode, case: Case) -> None:
     """Make the tree, as far as the case's third part is one."""
-    place.clear_trees()
+    node.clear_trees()
     try:
         tree = json.loads(case.part(0))
     except (ValueError, RecursionError):
@@ -85,4 +85,4 @@ def _make(path: str, content: Any) -> None:
                     os.makedirs(os.path.join(path, name), exist_ok=True)
 
 
-TARGET = Target("sriov", seeds, arrange)
+TARGET = FuzzTarget("sriov", seeds, arrange)

@@ -3,25 +3,21 @@
 
 strace(1) holds the frozen executable on entry to a system call. Killing strace then kills all that
 it traces (PTRACE_O_EXITKILL); the system call is not executed any more. To have strace inject the
-signal takes half a minute in the guest (tests/torture/points.py).
+signal takes half a minute in the guest (tests/points.py).
 """
 
 import os
 import shutil
 from glob import glob
-from types import TracebackType
 
 from tests.lab import card
 from tests.lab.runtime import INSTALLED
-from tests.namespaces.test_announcement import processes_of
-from tests.plugin import Document, Outcome, Plugin, Running, run, run_json, wait_for
-from tests.torture.points import FEWER_STOPS, Point, holding, recorded, recording, step
+from tests.networks import FULL
+from tests.plugin import Document, Outcome, Plugin, Running, processes_of, run, run_json, wait_for
+from tests.points import FEWER_STOPS, Point, holding, recorded, recording, step
 
 # All that an ADD can do on this card.
-ALL_THERE_IS: Document = {
-    "cniVersion": "1.1.0",
-    "name": "full",
-    "type": "sriov",
+ALL_THERE_IS: Document = FULL | {
     "vf": 2,
     "mac": "66:d8:02:77:aa:aa",
     "vlan": 7,
@@ -29,22 +25,12 @@ ALL_THERE_IS: Document = {
     "spoofchk": "off",
     "trust": "on",
     "max_tx_rate": 100,
-    "mtu": 1400,
-    "args": {"cni": {"ips": ["10.1.0.5", "fd00:1::5"]}},
-    "ipam": {
-        "type": "fixipam",
-        "ranges": [
-            {"subnet": "10.1.0.0/24", "gateway": "10.1.0.1"},
-            {"subnet": "fd00:1::/64", "gateway": "fd00:1::1"},
-        ],
-        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}, {"dst": "10.9.0.0/16", "gw": "10.1.0.9"}],
-    },
 }
 _EXECUTABLE = f"{INSTALLED}/sriov"
 _PATIENCE = 60.0  # seconds; others may keep the machine busy
 
 
-class Victim:
+class TortureVf:
     """A VF, a pod, and state directories of its own; a context manager."""
 
     def __init__(self, pf: str, directory: str) -> None:
@@ -52,14 +38,14 @@ class Victim:
         self._ifname = f"net-{pf}"
         self._log = f"{directory}/strace-{pf}"
         self._state = f"{directory}/state-{pf}"
-        vlan = ALL_THERE_IS["vlan"] + card.PFS.index(pf)  # all victims have the same addresses
+        vlan = ALL_THERE_IS["vlan"] + card.PFS.index(pf)  # all such VFs have the same addresses
         own = {"master": pf, "vlan": vlan, "dataDir": f"{self._state}/sriov"}
         own["ipam"] = ALL_THERE_IS["ipam"] | {"dataDir": f"{self._state}/fixipam"}
         self._config = ALL_THERE_IS | own
         self._trials = 0
         self._straced: list[Running] = []
 
-    def __enter__(self) -> "Victim":
+    def __enter__(self) -> "TortureVf":
         (self._vf,) = card.netdevs(self._pf, ALL_THERE_IS["vf"])
         self._netns = card.add_pod(self._ifname)
         for name in (self._ifname, f"enp-{self._pf}"):  # one stands in the way of the pod's
@@ -69,15 +55,10 @@ class Victim:
         for state in ("up", "down", "up"):
             run("ip", "link", "set", self._vf, state)
         self.renew()
-        self._before = self._portrait()
+        self._before = self._state_of_everything()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.call("DEL")
         self._let_go()
         run("ip", "netns", "delete", self._ifname)
@@ -125,7 +106,7 @@ class Victim:
 
     def left(self) -> list[str]:
         """Return a phrase for all that is not as it was before the ADD, processes included."""
-        now = self._portrait()
+        now = self._state_of_everything()
         differences = [
             f"{thing}: {now[thing]}, not {self._before[thing]}"
             for thing in now
@@ -134,8 +115,8 @@ class Victim:
         self._let_go()
         return differences
 
-    def _portrait(self) -> dict[str, object]:
-        """Return all that an attachment may change, and nothing that other victims' may."""
+    def _state_of_everything(self) -> dict[str, object]:
+        """Return all that an attachment may change, and nothing that other VFs' may."""
         state = card.state()
         devices, tables = state["devices"], state["VFs"]
         assert isinstance(devices, dict)

@@ -5,10 +5,10 @@ import json
 
 from sriov_cni.kernel.sysfs import boot_id
 from tests.hostile.case import Case, environment
-from tests.hostile.configurations import PREVIOUS
-from tests.hostile.place import Place, plant
-from tests.hostile.target import Target
-from tests.namespaces.test_add import DUAL_STACK, L2
+from tests.hostile.fuzz_target import FuzzTarget
+from tests.hostile.node import SandboxNode, plant
+from tests.hostile.targets.configurations import PREVIOUS
+from tests.networks import DUAL_STACK, L2
 from tests.plugin import Document
 
 _BOOT = "this boot"
@@ -82,11 +82,11 @@ def seeds() -> list[Case]:
     ]
 
 
-def arrange(_: Place, case: Case) -> None:
+def arrange(_: SandboxNode, case: Case) -> None:
     """Plant files: pairs of parts are names and contents; "this boot" in them means that."""
     names = [part.removesuffix(b"\0") for part in case.more[::2]]
     contents = [part.replace(_BOOT.encode(), boot_id().encode()) for part in case.more[1::2]]
     plant("/var/lib/cni/sriov", dict(zip(names, contents, strict=False)))
 
 
-TARGET = Target("sriov", seeds, arrange)
+TARGET = FuzzTarget("sriov", seeds, arrange)

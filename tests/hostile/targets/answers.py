@@ -5,10 +5,10 @@ import json
 import os
 
 from tests.hostile.case import Case, environment
-from tests.hostile.configurations import PREVIOUS
-from tests.hostile.place import Place
-from tests.hostile.target import Target
-from tests.namespaces.test_add import L2
+from tests.hostile.fuzz_target import FuzzTarget
+from tests.hostile.node import SandboxNode
+from tests.hostile.targets.configurations import PREVIOUS
+from tests.networks import L2
 from tests.plugin import Document
 
 _PLUGINS = "/var/lib/plugins"
@@ -38,7 +38,7 @@ def seeds() -> list[Case]:
     return found
 
 
-def arrange(_: Place, case: Case) -> None:
+def arrange(_: SandboxNode, case: Case) -> None:
     """Write the plugin: it answers, and ends as the case says."""
     os.mkdir(_PLUGINS)
     status = case.environment.get(b"STATUS", b"0")
@@ -49,4 +49,4 @@ def arrange(_: Place, case: Case) -> None:
     os.chmod(f"{_PLUGINS}/hostile", 0o700)
 
 
-TARGET = Target("sriov", seeds, arrange)
+TARGET = FuzzTarget("sriov", seeds, arrange)

@@ -7,9 +7,9 @@ What a driver does is out of reach here: tests/lab has that.
 """
 
 import os
+import shutil
 import subprocess
 import sys
-from types import TracebackType
 from typing import Any
 
 from tests.plugin import Plugin, run, run_json
@@ -52,12 +52,7 @@ class Node:
         self.fixipam = Plugin(*self.entering, *python, "-m", "ipam")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.end_started()
         self._process.kill()
         self._process.wait()
@@ -107,6 +102,12 @@ class Node:
             self.link(f"{devices}/{address}/physfn", f"../{pf_address}")
             self.link(f"{devices}/{pf_address}/virtfn{vf}", f"../{address}")
 
+    def bind_to_userspace(self, vf: int, driver: str = "vfio-pci") -> None:
+        """Have the driver of a VF of the first PF give it no network device."""
+        device = f"/sys/bus/pci/devices/0000:01:10.{vf}"
+        shutil.rmtree(self.path(f"{device}/net"))
+        self.link(f"{device}/driver", f"/drivers/{driver}")
+
     def take_from_pod(self, pod: str, name: str, home: str) -> None:
         """Bring a device back to the host, as the kernel does when a namespace dies."""
         self.run("ip", "-n", pod, "link", "set", name, "netns", self.netns, "name", home)
@@ -132,6 +133,24 @@ class Node:
         """Make a pod's network namespace and return its path."""
         self.run("ip", "netns", "add", name)
         return f"/run/netns/{name}"
+
+    def run_in_pod(self, pod: str, script: str) -> None:
+        """Have a pod's shell run a script."""
+        self.run("ip", "netns", "exec", pod, "sh", "-ec", script)
+
+    def net1(self) -> Any:
+        """Return what ip says of the interface net1 of the pod called `pod`."""
+        (link,) = self.ip("-n", "pod", "addr", "show", "net1")
+        return link
+
+    def routes(self, family: str = "-4") -> set[tuple[str, str | None]]:
+        """Return destinations and gateways of that pod's static routes."""
+        listed = self.ip("-n", "pod", family, "route", "show", "proto", "static")
+        return {(route["dst"], route.get("gateway")) for route in listed}
+
+    def dad_failed(self) -> bool:
+        """Tell whether one of that pod's addresses was found to be a duplicate."""
+        return any(address.get("dadfailed") for address in self.net1()["addr_info"])
 
     def state(self) -> dict[str, object]:
         """Return all that an ADD may change on the host: devices, records, leases."""
