@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.stage import GATEWAY, IFNAME, BenchError, Place, Program
+from bench.node import GATEWAY, IFNAME, BenchError, Place, Program
 from tests.plugin import Document
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +18,7 @@ CACHE = Path(os.environ.get("SRIOV_CNI_CACHE") or Path.home() / ".cache" / "srio
 GO_VERSION = "1.9.1"  # tools/setup builds it
 
 OURS, ON_DISK = "sriov", "sriov, state on disk"
+BEFORE = "sriov, before"  # of an earlier commit, where BENCH_BEFORE names one
 GO, DEBIAN = f"Go {GO_VERSION}", "Go, Debian's"
 BARE, FLOOR = "python3 -I -S -c pass", "python3, one namespace move"
 
@@ -48,6 +49,11 @@ EXECUTABLES = {
     GO: _go(CACHE / "bin" / f"go-{GO_VERSION}"),
     DEBIAN: _go(Path("/usr/lib/cni")),
 }
+
+
+def add_before(bundle: Path) -> None:
+    """Have the bundle of an earlier commit measured, too."""
+    EXECUTABLES[BEFORE] = Executable(bundle / "sriov", (bundle,))
 
 
 class Attachment(NamedTuple):
@@ -109,7 +115,7 @@ def bare() -> Program:
 
 def floor(place: Place) -> Program:
     """Return the interpreter that moves the place's VF to its pod, and does nothing else."""
-    script = str(Path(__file__).with_name("floor.py"))
+    script = str(Path(__file__).with_name("run_floor.py"))
     netns = f"/run/netns/{place.pod}"
     return Program((PYTHON, "-I", "-S", script, place.netdev, netns, IFNAME), ENVIRONMENT)
 

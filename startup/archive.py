@@ -49,6 +49,21 @@ def stand_ins() -> Modules:
     return modules
 
 
+def read(directory: Path) -> tuple[Modules, Modules]:
+    """Return the stand-ins and the ordinary modules of a directory."""
+    code = (directory / "modules").read_bytes()
+    tables: list[Modules] = []
+    for entries in marshal.loads((directory / "index").read_bytes()):
+        tables.append({})
+        for name, (is_package, place, size) in entries.items():
+            if is_package is None:
+                tables[-1][name] = Extension(place)
+            else:
+                tables[-1][name] = Module(is_package, code[place : place + size])
+    stand_ins, modules = tables
+    return stand_ins, modules
+
+
 def write(directory: Path, stand_ins: Modules, modules: Modules) -> list[Path]:
     """Write both files into a directory, and return their paths."""
     index, code = directory / "index", directory / "modules"

@@ -26,9 +26,6 @@ class _Anything:
     def register(self, kind: type) -> type:
         return kind  # array does so, with what collections.abc has from here
 
-    def __mro_entries__(self, _: object) -> tuple[()]:
-        return ()  # a base class that is none
-
 
 _ANYTHING = _Anything()
 

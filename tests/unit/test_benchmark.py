@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark's arithmetic, and what becomes of its report. What it measures is nobody's test."""
+"""The benchmark's arithmetic, and what becomes of its tables. What it measures is nobody's test."""
 
 import pytest
 
-from bench import report
-from bench.figures import Bar, Summary, ratio, summary
+from bench import write_tables
+from bench.samples import Bar, Summary, ratio, summary
 from tests.unit.executable import REPOSITORY
 
 
@@ -29,15 +29,17 @@ def test_a_bar_is_kept_on_its_own_side(measured: float, at_most: bool, at_least:
     assert Bar("at least", 1.0, figures, at_least=True).kept is at_least
 
 
-def test_the_document_has_a_place_for_each_table_and_its_prose_stays() -> None:
-    document = (REPOSITORY / "docs/performance.md").read_text()
-    once = report.insert(document, dict.fromkeys(report.SECTIONS, "new \\1 figures"))
-    assert once.count("new \\1 figures") == len(report.SECTIONS)
+@pytest.mark.parametrize("name", write_tables.DOCUMENTS)
+def test_a_document_has_a_place_for_each_table_and_its_prose_stays(name: str) -> None:
+    sections = write_tables.DOCUMENTS[name]
+    document = (REPOSITORY / "docs" / name).read_text()
+    once = write_tables.insert(document, dict.fromkeys(sections, "new \\1 figures"))
+    assert once.count("new \\1 figures") == len(sections)
     assert once.partition("<!--")[0] == document.partition("<!--")[0]
     assert once.rpartition("-->")[2] == document.rpartition("-->")[2]
-    assert report.insert(once, dict.fromkeys(report.SECTIONS, "new \\1 figures")) == once
+    assert write_tables.insert(once, dict.fromkeys(sections, "new \\1 figures")) == once
 
 
 def test_a_document_without_a_place_for_a_table_is_refused() -> None:
     with pytest.raises(ValueError, match="bars"):
-        report.insert("prose", {"bars": "table"})
+        write_tables.insert("prose", {"bars": "table"})

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bench.contenders import (
     BARE,
+    BEFORE,
     DEBIAN,
     EXECUTABLES,
     FLOOR,
@@ -14,9 +15,9 @@ from bench.contenders import (
     ON_DISK,
     OURS,
 )
-from bench.figures import Bar, Samples, Summary, ratio, summary
-from bench.inside import Inside
-from bench.rounds import (
+from bench.measure_costs import Costs
+from bench.measure_stand_ins import ALL, cases
+from bench.measure_times import (
     AT_ONCE,
     BY_ADDRESS,
     BY_INDEX,
@@ -27,23 +28,34 @@ from bench.rounds import (
     devices_case,
     vfs_case,
 )
+from bench.samples import Bar, Samples, Summary, ratio, summary
 
 _MIB = 2**20
 _MODULES = 15  # the most expensive imports are listed
-SECTIONS = (
-    "machine", "bars", "commands", "footprint", "growth", "throughput", "breakdown", "imports",
-)  # fmt: skip
+DOCUMENTS = {
+    "performance.md": (
+        "machine", "bars", "commands", "before", "footprint", "busy", "growth", "throughput",
+        "breakdown", "imports",
+    ),
+    "start-up.md": ("stand-ins",),
+}  # fmt: skip
 PLUGINS = (OURS, ON_DISK, GO, DEBIAN)
 COMMANDS = ("VERSION", "ADD", "CHECK", "DEL")
 WAYS = (FIRST_FREE, BY_INDEX, BY_ADDRESS)
 
 
 class Measured(NamedTuple):
-    """Everything a run of the benchmark found out."""
+    """Everything a run of the benchmark found out.
+
+    `busy` is from a machine whose CPUs are all taken; in `stand_ins`, the contenders are the cases
+    of measure_stand_ins.py.
+    """
 
     rounds: int
     samples: Samples
-    inside: Inside
+    busy: Samples
+    stand_ins: Samples
+    costs: Costs
 
 
 def tables(measured: Measured) -> dict[str, str]:
@@ -51,6 +63,9 @@ def tables(measured: Measured) -> dict[str, str]:
     return {
         "bars": _bars(bars(measured)),
         "commands": _commands(measured),
+        "before": _before(measured.samples),
+        "busy": _busy(measured.busy),
+        "stand-ins": _stand_ins(measured.stand_ins),
         "footprint": _footprint(measured),
         "growth": _growth(measured.samples),
         "throughput": _throughput(measured.samples),
@@ -91,9 +106,7 @@ def bars(measured: Measured) -> list[Bar]:
     ]
     most = at_once_case(AT_ONCE[-1])
     peak = max(
-        footprint.peak
-        for (_, name), footprint in measured.inside.footprints.items()
-        if name == OURS
+        footprint.peak for (_, name), footprint in measured.costs.footprints.items() if name == OURS
     )
     return [
         Bar(f"ADD against {GO}", 1.0, against("ADD", OURS, GO)),
@@ -129,7 +142,7 @@ def _bars(bars: Sequence[Bar]) -> str:
 def _commands(measured: Measured) -> str:
     samples = measured.samples
     rows = []
-    for name in PLUGINS:
+    for name in (*PLUGINS, *([BEFORE] if samples.has("ADD", BEFORE) else [])):
         row = [name]
         for command in COMMANDS:
             asked = samples.has(command, name)
@@ -144,22 +157,65 @@ def _commands(measured: Measured) -> str:
 
 
 def _footprint(measured: Measured) -> str:
-    samples, inside = measured.samples, measured.inside
-    least = inside.least_peak * 1.05  # it varies by some pages
+    samples, costs = measured.samples, measured.costs
+    least = costs.least_peak * 1.05  # it varies by some pages
 
     def mebibytes(peak: int) -> str:
         return f"{peak / _MIB:.1f}" if peak > least else f"< {least / _MIB:.1f}"
 
     rows = []
-    for (command, name), footprint in inside.footprints.items():
+    for (command, name), footprint in costs.footprints.items():
         size = f"{EXECUTABLES[name].size() / _MIB:.1f}" if name in EXECUTABLES else ""
         cpu = _milliseconds(samples.cpu(command, name))
         faults = f"{summary(samples.faults(command, name)).median:.0f}"
+        against = ""
+        if size:
+            against = _ratio(ratio(samples.cpu(command, name), samples.cpu(command, GO)))
         calls = str(footprint.system_calls)
         called = f"{name}: {command}" if size else f"`{name}`" if name == BARE else name
-        rows.append([called, size, mebibytes(footprint.peak), cpu, calls, faults])
-    header = ["", "installed, MiB", "peak memory, MiB", "CPU, ms", "system calls", "page faults"]
-    return _table(header, rows)
+        memory = mebibytes(footprint.peak)
+        rows.append([called, size, memory, cpu, against if name != GO else "1", calls, faults])
+    header = ["", "installed, MiB", "peak memory, MiB", "CPU, ms", f"CPU against {GO}"]
+    return _table([*header, "system calls", "page faults"], rows)
+
+
+def _before(samples: Samples) -> str:
+    if not samples.has("ADD", BEFORE):
+        return "Not measured in this run: `BENCH_BEFORE` names no commit."
+    rows = []
+    for what, series in (("time", samples.seconds), ("CPU", samples.cpu)):
+        for command in COMMANDS:
+            before, now = series(command, BEFORE), series(command, OURS)
+            cells = [_milliseconds(before), _milliseconds(now), _ratio(ratio(now, before))]
+            rows.append([f"{command}: {what}", *cells])
+    return _table(["ms", "before", "now", "now against before"], rows)
+
+
+def _busy(samples: Samples) -> str:
+    rows = []
+    for what, series in (("time", samples.seconds), ("CPU", samples.cpu)):
+        for command in ("ADD", "DEL"):
+            ours, others = series(command, OURS), series(command, GO)
+            cells = [_milliseconds(ours), _milliseconds(others), _ratio(ratio(ours, others))]
+            rows.append([f"{command}: {what}, ms", *cells])
+    case = at_once_case(AT_ONCE[-1])
+    rates = [_spread(throughput(samples, name, AT_ONCE[-1])) for name in (OURS, GO)]
+    against = ratio(samples.seconds(case, GO), samples.seconds(case, OURS))
+    rows.append([f"{AT_ONCE[-1]} at once, ADD/s", *rates, _ratio(against)])
+    return _table(["", OURS, GO, f"against {GO}"], rows)
+
+
+def _stand_ins(samples: Samples) -> str:
+    complete = samples.cpu("ADD", ALL)
+    gains = {}
+    for case in cases():
+        without = samples.cpu("ADD", case)
+        paired = zip(without, complete, strict=True)
+        gains[case] = summary([this - other for this, other in paired]).times(1e3)
+    listed = sorted((case for case in gains if case != ALL), key=lambda case: -gains[case].median)
+    rows = [[f"`{case}`", _spread(gains[case])] for case in listed]
+    rows.append(["all of them: an ADD takes", _milliseconds(complete)])
+    return _table(["stand-in", "CPU that an ADD takes more without it, ms"], rows)
 
 
 def _growth(samples: Samples) -> str:
@@ -171,8 +227,8 @@ def _growth(samples: Samples) -> str:
         header = ["ADD, ms", *(f"{count}" for count in counts), f"{counts[-1]} against {counts[0]}"]
         header[1] += f" {unit}" if counts[0] > 1 else f" {unit[:-1]}"
         lines = []
-        for name, cases in rows:
-            series = [samples.seconds("ADD", case) for case in cases]
+        for name, columns in rows:
+            series = [samples.seconds("ADD", column) for column in columns]
             cells = [_milliseconds(values) for values in series]
             lines.append([name, *cells, _ratio(ratio(series[-1], series[0]))])
         parts.append(_table(header, lines))
@@ -196,13 +252,13 @@ def _throughput(samples: Samples) -> str:
 
 def breakdown(measured: Measured) -> dict[str, dict[str, float]]:
     """Return the seconds of each part, of this project's ADD and of the floor."""
-    samples, inside = measured.samples, measured.inside
+    samples, costs = measured.samples, measured.costs
     parts = {}
     for name, command in ((OURS, "ADD"), (FLOOR, "run")):
         known = {
             "interpreter's start and end": summary(samples.seconds("run", BARE)).median,
-            "imports": sum(inside.imports.values()) if name == OURS else 0.0,
-            "kernel: netlink": inside.kernel[name],
+            "imports": sum(costs.imports.values()) if name == OURS else 0.0,
+            "kernel: netlink": costs.kernel[name],
         }
         whole = summary(samples.seconds(command, name)).median
         parts[name] = known | {"the rest": whole - sum(known.values()), "whole": whole}
@@ -220,7 +276,7 @@ def _breakdown(measured: Measured) -> str:
 
 
 def _imports(measured: Measured) -> str:
-    imports = measured.inside.imports
+    imports = measured.costs.imports
     listed = sorted(imports, key=lambda name: -imports[name])[:_MODULES]
     rows = [[f"`{name}`", f"{imports[name] * 1e3:.2f}"] for name in listed]
     others = sum(imports.values()) - sum(imports[name] for name in listed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run `sriov` in a bare interpreter as the frozen executable runs it: from_source.py ROOT.
+"""Run `sriov` in a bare interpreter as the frozen executable runs it: run_from_source.py ROOT.
 
 Executed with -I -S -OO -X importtime, this shows what each import costs; a frozen program cannot.
 """

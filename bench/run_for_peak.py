@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Execute a program and note the peak of its memory: peak.py FILE PROGRAM [ARGUMENT...].
+"""Execute a program and note the peak of its memory: run_for_peak.py FILE PROGRAM [ARGUMENT...].
 
 Executed with -I -S, to be small: a process begins with the peak of the one that executed it, and
 only what fork() copies counts there. FILE gets the largest process's peak, in KiB.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.figures import Sample
+from bench.samples import Sample
 from tests.node import Node
 
 HERE = Path(__file__).parent
@@ -74,14 +74,14 @@ class Run(NamedTuple):
         return Sample(self.seconds, cpu, sum(ending.faults for ending in self.endings))
 
 
-class Stage(Node):
+class BenchNode(Node):
     """A node in whose namespaces programs are measured; a context manager."""
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "BenchNode":
         super().__enter__()
         self._before: dict[str, Any] = {}
         self._worker = subprocess.Popen(
-            [*self.entering, sys.executable, "-I", str(HERE / "worker.py")],
+            [*self.entering, sys.executable, "-I", str(HERE / "run_stopwatch.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

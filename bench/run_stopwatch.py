@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stopwatch: runs within a stage's namespaces, executes programs, says how long they took.
+"""The stopwatch: runs within a node's namespaces, executes programs, says how long they took.
 
 A request is a line of JSON on stdin, a list of programs [arguments, environment, stdin]; they are
 started at once. The answer is a line on stdout: seconds from before the first start to after the

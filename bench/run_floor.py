@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The floor under an ADD in Python: move, rename and bring up a device with one message.
 
-floor.py DEVICE NETNS NEW_NAME, executed with -I -S. Numbers: include/uapi/linux/rtnetlink.h.
+run_floor.py DEVICE NETNS NEW_NAME, executed with -I -S. Numbers: include/uapi/linux/rtnetlink.h.
 """
 
 import _socket

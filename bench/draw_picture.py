@@ -8,9 +8,9 @@ import matplotlib as mpl
 from matplotlib import pyplot
 
 from bench.contenders import BARE, FLOOR, GO, OURS
-from bench.figures import Samples, Summary, summary
-from bench.report import COMMANDS, PLUGINS, WAYS, Measured, throughput
-from bench.rounds import AT_ONCE, DEVICES, VFS, devices_case, vfs_case
+from bench.measure_times import AT_ONCE, DEVICES, VFS, devices_case, vfs_case
+from bench.samples import Samples, Summary, summary
+from bench.write_tables import COMMANDS, PLUGINS, WAYS, Measured, throughput
 
 _COLORS = dict(zip(PLUGINS, ("#1b6ca8", "#b5d6ee", "#d1603d", "#eeb49f"), strict=True))
 

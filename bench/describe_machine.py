@@ -12,8 +12,11 @@ from pathlib import Path
 from bench.contenders import DEBIAN, EXECUTABLES, GO, ROOT
 
 
-def describe(rounds: int, load: float) -> str:
-    """Return the machine and all versions; `load` is its load average before the run."""
+def describe(rounds: int, load: float, before: str) -> str:
+    """Return the machine and all versions; `load` is its load average before the run.
+
+    `before` is the earlier commit that is measured, too, if there is one.
+    """
     versions = {name: importlib.metadata.version(name) for name in ("pyinstaller", "pyroute2")}
     debian = _output("dpkg-query", "-W", "-f", "${Version}", "containernetworking-plugins")
     cores = len(os.sched_getaffinity(0))
@@ -26,6 +29,8 @@ def describe(rounds: int, load: float) -> str:
         f'file systems: {_file_system(str(ROOT))} for "state on disk"; tmpfs for all other state',
         f"{_commit()}, {time.strftime('%Y-%m-%d')}, {rounds} rounds",
     ]
+    if before:
+        parts.append(f"before: commit {before}")
     if load > cores / 4:
         parts.append(f"**the machine was not idle: load average {load:.1f} before the run**")
     return "\n".join(f"- {part}" for part in parts)

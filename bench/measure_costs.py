@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from bench.contenders import (
     BARE,
+    BEFORE,
     DEBIAN,
     ENVIRONMENT,
+    EXECUTABLES,
     FLOOR,
     GO,
     OURS,
@@ -25,8 +27,8 @@ from bench.contenders import (
     go,
     ours,
 )
-from bench.figures import medians
-from bench.stage import HERE, IFNAME, Place, Program, Stage
+from bench.node import HERE, IFNAME, BenchNode, Place, Program
+from bench.samples import medians
 
 _STRACE = "/usr/bin/strace"
 _PEAKS = 3  # calls of each kind; the largest peak counts
@@ -40,7 +42,7 @@ class Footprint(NamedTuple):
     system_calls: int
 
 
-class Inside(NamedTuple):
+class Costs(NamedTuple):
     """What was seen inside of calls.
 
     `footprints` by command and contender; `least_peak` is what any process would seem to have, in
@@ -55,16 +57,14 @@ class Inside(NamedTuple):
     kernel: dict[str, float]
 
 
-def look(repeat: int) -> Inside:
+def look(repeat: int) -> Costs:
     """Look inside of ADD and DEL of all contenders; times are medians of `repeat` calls."""
-    with Stage() as stage, tempfile.NamedTemporaryFile("r", encoding="utf-8") as note:
-        (place,) = stage.add_card("eth1", vfs=1)
-        look = _Look(stage, place, Path(note.name))
-        contenders = {
-            OURS: ours(place),
-            GO: go(place),
-            DEBIAN: go(place, DEBIAN),
-        }
+    with BenchNode() as node, tempfile.NamedTemporaryFile("r", encoding="utf-8") as note:
+        (place,) = node.add_card("eth1", vfs=1)
+        look = _Look(node, place, Path(note.name))
+        contenders = {OURS: ours(place), GO: go(place), DEBIAN: go(place, DEBIAN)}
+        if BEFORE in EXECUTABLES:
+            contenders[BEFORE] = ours(place)._replace(executable=EXECUTABLES[BEFORE].path)
         footprints = {("run", BARE): look.bare_footprint(), ("run", FLOOR): look.move_footprint()}
         nothing = Program(("/bin/true",), ENVIRONMENT)
         for name, attachment in contenders.items():
@@ -76,13 +76,13 @@ def look(repeat: int) -> Inside:
             OURS: medians(look.netlink(ours(place)) for _ in range(repeat))["seconds"],
             FLOOR: medians(look.move_netlink() for _ in range(repeat))["seconds"],
         }
-        return Inside(footprints, look.peak(nothing), medians(imports), kernel)
+        return Costs(footprints, look.peak(nothing), medians(imports), kernel)
 
 
 class _Look(NamedTuple):
-    """A stage with one place on it, and the file that the tools write to."""
+    """A node with one place on it, and the file that the tools write to."""
 
-    stage: Stage
+    node: BenchNode
     place: Place
     note: Path
 
@@ -97,12 +97,12 @@ class _Look(NamedTuple):
 
     def peak(self, program: Program) -> int:
         """Return the peak memory of a program that needs no place, in bytes."""
-        self.stage.execute(self._under_peak(program))
+        self.node.execute(self._under_peak(program))
         return _peak(self.note.read_text())
 
     def bare_footprint(self) -> Footprint:
         """Return the footprint of an interpreter with nothing to do."""
-        self.stage.execute(self._under_count(bare()))
+        self.node.execute(self._under_count(bare()))
         calls = _count(self.note.read_text())
         return Footprint(self.peak(bare()), calls)
 
@@ -114,18 +114,18 @@ class _Look(NamedTuple):
         """Return the names of the modules that every interpreter imports at its start."""
         program = bare()
         arguments = (PYTHON, "-X", "importtime", *program.arguments[1:])
-        run = self.stage.execute(program._replace(arguments=arguments))
+        run = self.node.execute(program._replace(arguments=arguments))
         return set(_imports(run.endings[0].stderr))
 
     def imports(self, own: set[str]) -> dict[str, float]:
         """Return the seconds that each import of an ADD takes, those in `own` excepted."""
-        options = ("-I", "-S", "-OO", "-X", "importtime", str(HERE / "from_source.py"))
+        options = ("-I", "-S", "-OO", "-X", "importtime", str(HERE / "run_from_source.py"))
         command = (PYTHON, *options, str(ROOT))
         attachment = ours(self.place)
         add = attachment.program("ADD")._replace(arguments=command)
-        run = self.stage.execute(add)
-        self.stage.expect_attached(self.place)
-        self.stage.execute(attachment.program("DEL", run.endings[0].stdout))
+        run = self.node.execute(add)
+        self.node.expect_attached(self.place)
+        self.node.execute(attachment.program("DEL", run.endings[0].stdout))
         found = _imports(run.endings[0].stderr)
         return {name: seconds for name, seconds in found.items() if name not in own}
 
@@ -138,7 +138,7 @@ class _Look(NamedTuple):
         return {"seconds": _waited(self._move(self._under_wait))}
 
     def _under_peak(self, program: Program) -> Program:
-        return program.under(PYTHON, "-I", "-S", str(HERE / "peak.py"), str(self.note))
+        return program.under(PYTHON, "-I", "-S", str(HERE / "run_for_peak.py"), str(self.note))
 
     def _under_count(self, program: Program) -> Program:
         return program.under(_STRACE, "-f", "-c", "-U", "calls,name", "-o", str(self.note))
@@ -152,17 +152,17 @@ class _Look(NamedTuple):
         self, attachment: Attachment, under: Callable[[Program], Program]
     ) -> Iterator[tuple[str, str]]:
         """Yield ADD and DEL with what the tool noted."""
-        run = self.stage.execute(under(attachment.program("ADD")))
+        run = self.node.execute(under(attachment.program("ADD")))
         yield "ADD", self.note.read_text()
-        self.stage.expect_attached(self.place)
-        self.stage.execute(under(attachment.program("DEL", run.endings[0].stdout)))
+        self.node.expect_attached(self.place)
+        self.node.execute(under(attachment.program("DEL", run.endings[0].stdout)))
         yield "DEL", self.note.read_text()
-        self.stage.expect_returned(self.place)
+        self.node.expect_returned(self.place)
 
     def _move(self, under: Callable[[Program], Program]) -> str:
         """Move the device there and back, and return what the tool noted of the way there."""
-        self.stage.execute(under(floor(self.place)))
-        self.stage.take_from_pod(self.place.pod, IFNAME, self.place.netdev)
+        self.node.execute(under(floor(self.place)))
+        self.node.take_from_pod(self.place.pod, IFNAME, self.place.netdev)
         return self.note.read_text()
 
 
