@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.executable import REPOSITORY
 
-PRODUCT = ("sriov_cni", "ipam")
+PRODUCT = ("sriov_cni", "ipam", "startup")
 CNI, COMMANDS = "sriov_cni.cni", "sriov_cni.commands"
 ATTACHMENT, POD = "sriov_cni.attachment", "sriov_cni.pod"
 DEVICE, KERNEL, STORE = "sriov_cni.device", "sriov_cni.kernel", "sriov_cni.store"
@@ -27,6 +27,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     KERNEL: (KERNEL,),
     STORE: (),
     "ipam": ("ipam", CNI, STORE),
+    "startup": ("startup",),
 }
 NETLINK = "pyroute2"
 ADDRESSES = "netaddr"
@@ -98,3 +99,9 @@ def test_tests_share_only_what_lies_in_the_directory_tests_itself(path: Path) ->
             _, first, *others = name.split(".")
             assert first == own or (REPOSITORY / "tests" / f"{first}.py").exists(), name
             assert not any(part.startswith("test_") for part in others[:-1]), name
+
+
+@pytest.mark.parametrize("path", python_files("tests", "bench"), ids=name_of)
+def test_nothing_is_imported_from_a_file_of_tests(path: Path) -> None:
+    files = [name for name in imported(path) if name.startswith("tests.") and ".test_" in name]
+    assert files == []  # what several tests need is in tests/networks.py and beside it
