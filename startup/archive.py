@@ -64,10 +64,9 @@ def read(directory: Path) -> tuple[Modules, Modules]:
     return stand_ins, modules
 
 
-def write(directory: Path, stand_ins: Modules, modules: Modules) -> list[Path]:
-    """Write both files into a directory, and return their paths."""
-    index, code = directory / "index", directory / "modules"
-    with code.open("wb") as file:
+def write(directory: Path, stand_ins: Modules, modules: Modules) -> None:
+    """Write both files into a directory."""
+    with (directory / "modules").open("wb") as file:
         tables: list[dict[str, Entry]] = []
         for table in (stand_ins, modules):
             entries: dict[str, Entry] = {}
@@ -77,5 +76,4 @@ def write(directory: Path, stand_ins: Modules, modules: Modules) -> list[Path]:
                 else:
                     entries[name] = (module.is_package, file.tell(), file.write(module.code))
             tables.append(entries)
-    index.write_bytes(marshal.dumps(tuple(tables)))
-    return [index, code]
+    (directory / "index").write_bytes(marshal.dumps(tuple(tables)))

@@ -40,7 +40,6 @@ PYTHONS = """
     _collections _ctypes _functools _imp _json _operator _socket _stat _struct
     errno fcntl gc genericpath os os.path posixpath stat
     json json.decoder json.encoder json.scanner struct types
-    threading _weakrefset itertools
     array
 """  # array only where the kernel names no parent of a device, as of these that stand in for VFs
 LIBRARIES = """
