@@ -139,7 +139,7 @@ demo: setup-demo build ## Two pods on VFs of two cards, in the lab: add, ping, c
 	time $(PIP_INSTALL) --editable '.[bench]'
 	touch $@
 
-bench: setup-bench build .venv/.bench ## Measure against the Go plugins: docs/performance.md (root, an idle machine; about 10 minutes)
+bench: setup-bench build release .venv/.bench ## Measure against the Go plugins: docs/performance.md (root, an idle machine; about 10 minutes)
 	@echo "== benchmark of whole processes, in network namespaces (BENCH_ROUNDS=2: a try; BENCH_BEFORE=COMMIT: against that, too)"
 	time .venv/bin/python -m bench
 

@@ -18,6 +18,7 @@ CACHE = Path(os.environ.get("SRIOV_CNI_CACHE") or Path.home() / ".cache" / "srio
 GO_VERSION = "1.9.1"  # tools/setup builds it
 
 OURS, ON_DISK = "sriov", "sriov, state on disk"
+RELEASED = "sriov, released"  # with the Python of released executables: what nodes have
 BEFORE = "sriov, before"  # of an earlier commit, where BENCH_BEFORE names one
 GO, DEBIAN = f"Go {GO_VERSION}", "Go, Debian's"
 BARE, FLOOR = "python3 -I -S -c pass", "python3, one namespace move"
@@ -46,6 +47,7 @@ def _go(directory: Path) -> Executable:
 
 EXECUTABLES = {
     OURS: Executable(ROOT / "dist/sriov-cni/sriov", (ROOT / "dist/sriov-cni",)),
+    RELEASED: Executable(ROOT / "release/sriov-cni/sriov", (ROOT / "release/sriov-cni",)),
     GO: _go(CACHE / "bin" / f"go-{GO_VERSION}"),
     DEBIAN: _go(Path("/usr/lib/cni")),
 }
@@ -78,7 +80,7 @@ class Attachment(NamedTuple):
         return Program((str(self.executable),), ENVIRONMENT | environment, json.dumps(config))
 
 
-def ours(place: Place, state: str = "", **selection: object) -> Attachment:
+def ours(place: Place, name: str = OURS, *, state: str = "", **selection: object) -> Attachment:
     """Return an attachment by this project: of the place's VF, or as the keys given select one.
 
     `state` is the directory for records and leases, empty for those in /var/lib/cni.
@@ -89,7 +91,7 @@ def ours(place: Place, state: str = "", **selection: object) -> Attachment:
     if state:
         config["dataDir"], ipam["dataDir"] = f"{state}/sriov", f"{state}/fixipam"
     config["ipam"] = ipam | {"gateway": GATEWAY, "routes": [{"dst": "0.0.0.0/0"}]}
-    return Attachment(EXECUTABLES[OURS].path, config, place, f"IP={place.address}")
+    return Attachment(EXECUTABLES[name].path, config, place, f"IP={place.address}")
 
 
 def go(place: Place, name: str = GO) -> Attachment:

@@ -12,7 +12,7 @@ from bench.measure_times import AT_ONCE, DEVICES, VFS, devices_case, vfs_case
 from bench.samples import Samples, Summary, summary
 from bench.write_tables import COMMANDS, PLUGINS, WAYS, Measured, throughput
 
-_COLORS = dict(zip(PLUGINS, ("#1b6ca8", "#b5d6ee", "#d1603d", "#eeb49f"), strict=True))
+_COLORS = dict(zip(PLUGINS, ("#1b6ca8", "#5c9fd0", "#b5d6ee", "#d1603d", "#eeb49f"), strict=True))
 
 
 def draw(measured: Measured, path: str) -> None:

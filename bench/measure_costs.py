@@ -20,6 +20,7 @@ from bench.contenders import (
     GO,
     OURS,
     PYTHON,
+    RELEASED,
     ROOT,
     Attachment,
     bare,
@@ -62,9 +63,14 @@ def look(repeat: int) -> Costs:
     with BenchNode() as node, tempfile.NamedTemporaryFile("r", encoding="utf-8") as note:
         (place,) = node.add_card("eth1", vfs=1)
         look = _Look(node, place, Path(note.name))
-        contenders = {OURS: ours(place), GO: go(place), DEBIAN: go(place, DEBIAN)}
+        contenders = {
+            OURS: ours(place),
+            RELEASED: ours(place, RELEASED),
+            GO: go(place),
+            DEBIAN: go(place, DEBIAN),
+        }
         if BEFORE in EXECUTABLES:
-            contenders[BEFORE] = ours(place)._replace(executable=EXECUTABLES[BEFORE].path)
+            contenders[BEFORE] = ours(place, BEFORE)
         footprints = {("run", BARE): look.bare_footprint(), ("run", FLOOR): look.move_footprint()}
         nothing = Program(("/bin/true",), ENVIRONMENT)
         for name, attachment in contenders.items():

@@ -17,6 +17,7 @@ from bench.contenders import (
     ON_DISK,
     OURS,
     PYTHON,
+    RELEASED,
     ROOT,
     Attachment,
     bare,
@@ -48,12 +49,13 @@ def measure_commands(samples: Samples, rounds: int, state: str) -> None:
         (place,) = node.add_card("eth1", vfs=1)
         attachments = {
             OURS: ours(place),
+            RELEASED: ours(place, RELEASED),
             GO: go(place),
             DEBIAN: go(place, DEBIAN),
             ON_DISK: ours(place, state=state),
         }
         if BEFORE in EXECUTABLES:
-            attachments[BEFORE] = ours(place)._replace(executable=EXECUTABLES[BEFORE].path)
+            attachments[BEFORE] = ours(place, BEFORE)
         for counted in each_round(samples, rounds):
             counted.add("run", BARE, node.execute(bare()).sample)
             _move(node, place, counted)

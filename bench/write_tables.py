@@ -14,6 +14,7 @@ from bench.contenders import (
     GO,
     ON_DISK,
     OURS,
+    RELEASED,
 )
 from bench.measure_costs import Costs
 from bench.measure_stand_ins import ALL, cases
@@ -39,7 +40,7 @@ DOCUMENTS = {
     ),
     "start-up.md": ("stand-ins",),
 }  # fmt: skip
-PLUGINS = (OURS, ON_DISK, GO, DEBIAN)
+PLUGINS = (OURS, RELEASED, ON_DISK, GO, DEBIAN)
 COMMANDS = ("VERSION", "ADD", "CHECK", "DEL")
 WAYS = (FIRST_FREE, BY_INDEX, BY_ADDRESS)
 
