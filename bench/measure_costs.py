@@ -37,10 +37,14 @@ _NETLINK = "trace=sendto,recvfrom,sendmsg,recvmsg"
 
 
 class Footprint(NamedTuple):
-    """Peak memory of the largest process in bytes, and the system calls of all processes."""
+    """Peak memory of the largest process in bytes, and the system calls of all processes.
+
+    `installed` are the bytes of all files needed, 0 for what is none of this project's or Go's.
+    """
 
     peak: int
     system_calls: int
+    installed: int = 0
 
 
 class Costs(NamedTuple):
@@ -75,7 +79,8 @@ def look(repeat: int) -> Costs:
         nothing = Program(("/bin/true",), ENVIRONMENT)
         for name, attachment in contenders.items():
             for command, footprint in look.footprints(attachment).items():
-                footprints[command, name] = footprint
+                installed = EXECUTABLES[name].size()
+                footprints[command, name] = footprint._replace(installed=installed)
         own = look.interpreters_modules()
         imports = [look.imports(own) for _ in range(repeat)]
         kernel = {

@@ -9,7 +9,6 @@ from bench.contenders import (
     BARE,
     BEFORE,
     DEBIAN,
-    EXECUTABLES,
     FLOOR,
     GO,
     ON_DISK,
@@ -166,7 +165,7 @@ def _footprint(measured: Measured) -> str:
 
     rows = []
     for (command, name), footprint in costs.footprints.items():
-        size = f"{EXECUTABLES[name].size() / _MIB:.1f}" if name in EXECUTABLES else ""
+        size = f"{footprint.installed / _MIB:.1f}" if footprint.installed else ""
         cpu = _milliseconds(samples.cpu(command, name))
         faults = f"{summary(samples.faults(command, name)).median:.0f}"
         against = ""
