@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ipam import commands as fixipam
-from sriov_cni.cni import delegation, errors
+from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Result
@@ -34,6 +34,8 @@ def plan(call: Call) -> Ipam:
     if plugin == _BUILT_IN:
         return Ipam(plugin, fixipam.plan(call))
     if plugin is not None:
+        from sriov_cni.cni import delegation  # most attachments need no other program
+
         delegation.find(plugin, call.path)
     return Ipam(plugin, None)
 
@@ -44,6 +46,8 @@ def add(call: Call, ipam: Ipam) -> Result:
         return fixipam.grant(call, ipam.plan)
     if ipam.plugin is None:
         return Result()
+    from sriov_cni.cni import delegation
+
     result = delegation.execute(ipam.plugin, call)
     if result is None or not result.ips:
         raise CniError(
@@ -79,6 +83,8 @@ def _delegate(call: Call, built_in: Callable[[Call], None]) -> None:
     if plugin == _BUILT_IN:
         built_in(call)
     elif plugin is not None:
+        from sriov_cni.cni import delegation
+
         delegation.execute(plugin, call)
 
 

@@ -236,14 +236,14 @@ class AttachmentRecords:
         return record
 
     def _decoded(self, name: str) -> Record | None:
-        from sriov_cni.attachment import record_file  # not on ADD's way
-
         try:
             content = self._directory.read(name, LARGEST + 1)
         except FileNotFoundError:  # released between listing and reading
             return None
         except OSError as error:
             raise self._unusable(error) from None
+        from sriov_cni.attachment import record_file  # a usual ADD finds no record
+
         try:
             return record_file.read_record(content)
         except (CniError, ValueError) as error:
@@ -252,7 +252,7 @@ class AttachmentRecords:
 
     @contextmanager
     def directory(self) -> Iterator[Directory]:
-        """Lend the state directory, for files that are no records: goplugin.py's."""
+        """Lend the state directory, for files that are no records: goplugin/'s."""
         with self._usable():
             yield self._directory
 

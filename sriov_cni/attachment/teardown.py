@@ -49,18 +49,14 @@ def take_down(records: AttachmentRecords, host: Socket, record: Record, call: Ca
 
 
 def restore_noted(
-    records: AttachmentRecords, host: Socket, link: Link | None, address: str
-) -> bool:
-    """Try again to restore a VF that a driver would not restore; tell whether there was such a VF.
+    records: AttachmentRecords, host: Socket, noted: Record, link: Link | None
+) -> None:
+    """Try again to restore a VF that a driver would not restore: see AttachmentRecords.unrestored.
 
     The note stays if the driver refuses again. Raises CniError (103) for a failure that may pass.
     """
-    record = records.unrestored(address)
-    if record is None:
-        return False
-    if not _restored(records, host, record, link):
-        records.forget_unrestored(address)
-    return True
+    if not _restored(records, host, noted, link):
+        records.forget_unrestored(noted.function.address)
 
 
 def _give_back(records: AttachmentRecords, host: Socket, record: Record, call: Call) -> list[str]:

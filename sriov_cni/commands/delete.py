@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """DEL: take a container's VF back (specification, section 2, "DEL")."""
 
-from sriov_cni.attachment import configuration, goplugin, ipam_client
+from sriov_cni.attachment import configuration, ipam_client
 from sriov_cni.attachment.record import Record
 from sriov_cni.attachment.records import AttachmentRecords, UnreadableError
 from sriov_cni.attachment.teardown import take_down
@@ -56,10 +56,12 @@ def delete_recorded(records: AttachmentRecords, owner: Owner, call: Call) -> boo
 
 def _adopted(records: AttachmentRecords, owner: Owner, call: Call) -> Record | None:
     """Return a record of an attachment that the Go plugin made, None if it made none."""
-    function = goplugin.function_of(records, owner)
+    from sriov_cni.attachment.goplugin import attachments  # no usual DEL comes here
+
+    function = attachments.function_of(records, owner)
     if function is None:
         return None
     records.lock(function)
-    record = goplugin.adopt(records, Socket(), owner, call)
+    record = attachments.adopt(records, Socket(), owner, call)
     records.unlock(function.address)
     return record

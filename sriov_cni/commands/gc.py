@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """GC: take down attachments that the runtime no longer knows (specification, section 2, "GC")."""
 
-from sriov_cni.attachment import configuration, goplugin, ipam_client
+from sriov_cni.attachment import configuration, ipam_client
+from sriov_cni.attachment.goplugin import attachments
 from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
@@ -22,7 +23,7 @@ def gc(call: Call) -> None:
     problems = []
     if records is not None:
         unknown = [owner for owner in records.owners_in(call.network) if owner not in valid]
-        unknown += goplugin.unknown_owners(records, call.network, valid)
+        unknown += attachments.unknown_owners(records, call.network, valid)
         for owner in unknown:
             try:
                 delete_recorded(records, owner, call)

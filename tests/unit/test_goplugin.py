@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sriov_cni.attachment import goplugin
+from sriov_cni.attachment.goplugin import attachments
 from sriov_cni.attachment.record import Record
 from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni.call import Arguments, Call
@@ -52,7 +53,7 @@ def cache(config: Document, **state: Any) -> Document:
 def adopt(records: AttachmentRecords) -> Record | None:
     config, asked = CONFIG | {"prevResult": {}}, Arguments.parse("IP=10.0.0.1")
     call = Call("DEL", POD, NETNS, asked, "/opt/cni/bin", "mynet", "1.0.0", config)
-    return goplugin.adopt(records, Socket(), POD, call)
+    return attachments.adopt(records, Socket(), POD, call)
 
 
 def adopted_from(records: AttachmentRecords, directory: Path, content: Document) -> Snapshot:
@@ -66,7 +67,7 @@ def test_an_adopted_attachment_has_a_record_instead_of_its_file(
     records: AttachmentRecords, tmp_path: Path
 ) -> None:
     write(tmp_path, cache(CONFIG))
-    assert goplugin.function_of(records, POD) == PciFunction("eth1", 1, ADDRESS)
+    assert attachments.function_of(records, POD) == PciFunction("eth1", 1, ADDRESS)
     record = adopt(records)
     assert record is not None
     assert record == records.find(POD)
@@ -150,10 +151,10 @@ def test_a_damaged_file_is_as_if_it_were_not_there_but_for_a_warning(
     content: Document | bytes,
 ) -> None:
     write(tmp_path, content)
-    assert goplugin.function_of(records, POD) is None
+    assert attachments.function_of(records, POD) is None
     assert "the Go plugin's file pod-a-net1 is of no use" in capfd.readouterr().err
     assert adopt(records) is None
-    assert goplugin.unknown_owners(records, "mynet", frozenset()) == []
+    assert attachments.unknown_owners(records, "mynet", frozenset()) == []
     assert os.listdir(tmp_path) == ["pod-a-net1"]
 
 
@@ -173,7 +174,7 @@ def test_no_value_breaks_the_reading(
     if inner:
         place = {"OrigVfState": STATE | {states[len(key) % len(states)]: value}}
     write(tmp_path, cache(CONFIG | {"vlan": 7, "trust": "on", "link_state": "auto"}) | place)
-    goplugin.function_of(records, POD)  # raises nothing
+    attachments.function_of(records, POD)  # raises nothing
 
 
 def test_gc_finds_attachments_by_network_and_keeps_the_valid_ones(
@@ -183,7 +184,7 @@ def test_gc_finds_attachments_by_network_and_keeps_the_valid_ones(
     write(tmp_path, cache(CONFIG), "cnitool-0123456789abcdef-net1")
     write(tmp_path, cache(CONFIG | {"name": "other"}), "4567-net1")
     write(tmp_path, b"no cache", "4567-net2")
-    unknown = goplugin.unknown_owners
+    unknown = attachments.unknown_owners
     found = unknown(records, "mynet", frozenset())
     assert sorted(found) == [Owner("0123abcd", "net1"), Owner("cnitool-0123456789abcdef", "net1")]
     valid = frozenset(found)
@@ -198,4 +199,4 @@ def test_a_vf_without_a_claim_of_the_go_plugin_has_no_pod(
         (tmp_path / "pci").mkdir()
         (tmp_path / "pci" / ADDRESS).write_bytes(content)
     assert goplugin.pod_of(records, ADDRESS) == ""
-    assert goplugin.lost(records, Socket(), ADDRESS) is None
+    assert attachments.lost(records, Socket(), ADDRESS) is None

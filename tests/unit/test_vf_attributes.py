@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sriov_cni.attachment import configuration, goplugin, record_file
+from sriov_cni.attachment import configuration, record_file
+from sriov_cni.attachment.goplugin import attachments
 from sriov_cni.attachment.record import Record
 from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni.call import Arguments, read
@@ -140,7 +141,7 @@ def test_an_attachment_of_the_go_plugin_gives_every_attribute_back(tmp_path: Pat
     (tmp_path / "pod-net1").write_text(json.dumps(gofiles.cache(config, "eth1", 3, state)))
     records = AttachmentRecords(str(tmp_path), create=True)
     call = read("DEL", ENVIRONMENT, {"name": "mynet"}, "1.1.0")
-    adopted = goplugin.adopt(records, Socket(), call.owner, call)
+    adopted = attachments.adopt(records, Socket(), call.owner, call)
     assert adopted is not None
     assert adopted.before.attributes == WANTED
 

@@ -1,26 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attachments that the Go plugin made, whose place this plugin has taken on the node.
+"""Attachments that the Go plugin made: found, adopted, and restored after their pod died.
 
-That plugin (k8snetworkplumbingwg/sriov-cni 2.10, pkg/utils, pkg/config, pkg/types and pkg/sriov)
-ends an ADD with two files in /var/lib/cni/sriov, the directory of our records unless dataDir says
-otherwise: `<container>-<interface>` is the configuration as JSON, with `OrigVfState`, the VF before
-the ADD; `pci/<address>` is the path of the network namespace that the VF was given to. Its DEL
-removes both, so the second is the claim on the VF. Of the IPAM configuration only the type is kept:
-addresses are released with the configuration of the call served, as the Go plugin does.
-
-Whatever the files hold, the worst outcome is a warning, and the attachment counts as unknown.
+Of the IPAM configuration its cache files keep only the type: addresses are released with the
+configuration of the call served, as the Go plugin does. Whatever the files hold, the worst outcome
+is a warning, and the attachment counts as unknown.
 """
 
 import time
 from contextlib import suppress
 from typing import NamedTuple
 
+from sriov_cni.attachment.goplugin import end_claim, pod_of
 from sriov_cni.attachment.record import Record
 from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni import log, names
 from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.cni.call import Arguments, Call
-from sriov_cni.cni.document import LARGEST_DOCUMENT, LONGEST_PATH, Fields, JsonObject, decode
+from sriov_cni.cni.document import LARGEST_DOCUMENT, Fields, JsonObject, decode
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.owner import Owner
 from sriov_cni.device.pci import PciFunction, slot_of
@@ -34,7 +30,6 @@ _LARGEST_NUMBER = (1 << 31) - 1
 _ETHERTYPES_802_1AD = (0x88A8, 0xA888)  # the second on big-endian machines, a fault of its library
 _OF_THE_CALL = ("prevResult", "cni.dev/valid-attachments")
 _NO_BOOT = ""  # of a record that claims no VF: any other boot than this
-_CLAIMS = "pci"  # the subdirectory of the claims on VFs
 
 
 class _Cached(NamedTuple):
@@ -48,23 +43,6 @@ class _Cached(NamedTuple):
     network: str
     function: PciFunction
     before: Snapshot
-
-
-def pod_of(records: AttachmentRecords, address: str) -> str:
-    """Return the path of the network namespace that the Go plugin gave a VF to, or "".
-
-    Some of its releases make the file when they lock the VF: an empty one claims nothing.
-    """
-    with suppress(CniError, UnicodeDecodeError), records.directory() as directory:
-        claims = directory.subdirectory(_CLAIMS, create=False)
-        return claims.read(address, LONGEST_PATH + 1).decode().strip()
-    return ""
-
-
-def end_claim(records: AttachmentRecords, address: str) -> None:
-    """Remove the Go plugin's claim on a VF; none is no error. Raises CniError (104)."""
-    with records.directory() as directory, suppress(FileNotFoundError):
-        directory.subdirectory(_CLAIMS, create=False).remove(address)
 
 
 def function_of(records: AttachmentRecords, owner: Owner) -> PciFunction | None:
