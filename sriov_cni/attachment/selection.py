@@ -7,12 +7,14 @@ from sriov_cni.attachment import goplugin
 from sriov_cni.attachment.configuration import Configuration
 from sriov_cni.attachment.record import Record
 from sriov_cni.attachment.records import AttachmentRecords, UnreadableError
+from sriov_cni.attachment.teardown import restore_noted, take_down
 from sriov_cni.cni import errors, log
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.device import host_use, pci
 from sriov_cni.device.handover import find_on_host
 from sriov_cni.device.pci import OnHost, PciFunction
+from sriov_cni.device.restoration import detach_xdp, restore
 from sriov_cni.kernel import netns, sysfs
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.netlink import Socket
@@ -121,8 +123,6 @@ def _claim(
         return _Obstacle(error.code, f"has a record: {error}")
     link = find_on_host(host, function.address)
     if claimant is not None and (link is not None or _pod_is_gone(claimant)):
-        from sriov_cni.attachment.teardown import take_down  # no usual ADD comes here
-
         problems = [str(problem) for problem in take_down(records, host, claimant, call).problems]
         if records.claims(claimant):
             return _Obstacle(errors.TRY_AGAIN_LATER, _lost(claimant, problems))
@@ -149,18 +149,12 @@ def _cleared(
     try:
         noted = records.unrestored(function.address)
         if noted is not None:
-            from sriov_cni.attachment.teardown import restore_noted  # no usual ADD comes here
-
             restore_noted(records, host, noted, link)
             link = find_on_host(host, function.address)
     except CniError as error:
         return _Obstacle(errors.TRY_AGAIN_LATER, f"is not as it was yet: {error}")
-    if link is not None and link.xdp:
-        from sriov_cni.device.restoration import detach_xdp  # no usual ADD comes here
-
-        if attached := detach_xdp(host, link):
-            text = f"({link.name}) runs an XDP program: {attached[0]}"
-            return _Obstacle(errors.DEVICE_IN_USE, text)
+    if link is not None and (attached := detach_xdp(host, link)):
+        return _Obstacle(errors.DEVICE_IN_USE, f"({link.name}) runs an XDP program: {attached[0]}")
     return OnHost(function, pci.slot_of(function), link)
 
 
@@ -169,7 +163,6 @@ def _restored(
 ) -> OnHost | _Obstacle:
     """Restore a function whose pod, attached by the Go plugin, died without a DEL."""
     from sriov_cni.attachment.goplugin.attachments import lost  # no usual ADD comes here
-    from sriov_cni.device.restoration import restore
 
     loser = lost(records, host, function.address)
     if loser is not None:

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ADD: give a container's namespace a VF (specification, section 2, "ADD")."""
+"""ADD: give a container's namespace a VF (specification, section 2, "ADD").
 
-from typing import TYPE_CHECKING
+The way back is imported with the rest, before the first change: it must work even if the process
+cannot open another file.
+"""
 
 from sriov_cni.attachment import configuration, ipam_client
 from sriov_cni.attachment.configuration import Configuration
+from sriov_cni.attachment.failure import as_cni_error
 from sriov_cni.attachment.ipam_client import Ipam
 from sriov_cni.attachment.record import Record
 from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.attachment.selection import select
+from sriov_cni.attachment.teardown import Leftover, take_down
 from sriov_cni.cni import errors
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError, DelegateError
@@ -19,9 +23,6 @@ from sriov_cni.kernel import links, netns
 from sriov_cni.kernel.netlink import Socket
 from sriov_cni.kernel.netns import Pod
 from sriov_cni.pod import announcement, interface
-
-if TYPE_CHECKING:
-    from sriov_cni.attachment.teardown import Leftover
 
 
 def add(call: Call) -> Result:
@@ -69,9 +70,6 @@ def _attach(call: Call, wanted: Configuration, ipam: Ipam, pod: Pod) -> tuple[In
             interface.configure(pod, link, addresses)
             announcement.announce(call.netns, link, addresses.ips)
     except Exception as failure:
-        from sriov_cni.attachment.failure import as_cni_error  # imported by failures only
-        from sriov_cni.attachment.teardown import take_down
-
         left = take_down(records, host, record, call)
         error = as_cni_error(failure)
         if error is None or (isinstance(error, DelegateError) and not any(left)):
@@ -80,7 +78,7 @@ def _attach(call: Call, wanted: Configuration, ipam: Ipam, pod: Pod) -> tuple[In
     return made._replace(pci_id=record.function.address), addresses
 
 
-def _undone(left: "Leftover") -> str:
+def _undone(left: Leftover) -> str:
     """Say how far a failed ADD was undone."""
     told = [f"not undone, DEL will try again: {problem}" for problem in left.problems]
     told += [f"not undone, the VF's next ADD will try again: {words}" for words in left.refused]
@@ -106,8 +104,6 @@ def _clear_leftover(records: AttachmentRecords, host: Socket, call: Call) -> Non
         return
     if records.claims(record):
         records.lock(record.function)
-    from sriov_cni.attachment.teardown import take_down  # no usual ADD comes here
-
     if problems := take_down(records, host, record, call).problems:
         raise CniError(
             errors.TRY_AGAIN_LATER,

@@ -47,11 +47,8 @@ LIBRARIES = """
     netaddr.core netaddr.ip netaddr.strategy netaddr.strategy.ipv4 netaddr.strategy.ipv6
     pyroute2.common pyroute2.netlink pyroute2.netlink.exceptions
 """
-# Modules of this project that only failures need, other IPAM plugins, and what others left behind.
-UNUSUAL = (
-    *("attachment.failure", "attachment.goplugin.attachments", "attachment.record_file"),
-    *("attachment.teardown", "cni.delegation", "device.restoration"),
-)
+# Modules of this project that no usual ADD needs. The way back is not among them: commands/add.py.
+UNUSUAL = ("attachment.goplugin.attachments", "attachment.record_file", "cni.delegation")
 KNOWN = {*PYTHONS.split(), *archive.stand_ins(), *LIBRARIES.split(), "startup.finder"}
 
 
