@@ -66,9 +66,10 @@ def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         todo: SimpleQueue[_Case] = SimpleQueue()
         for case in cases:
             todo.put(case)
-        losses = [
-            loss for lost in workers.map(_work, vfs, points, [todo] * _WORKERS) for loss in lost
-        ]
+        with capsys.disabled():
+            losses = [
+                loss for lost in workers.map(_work, vfs, points, [todo] * _WORKERS) for loss in lost
+            ]
     tried = len({case.number for case in cases})
     with capsys.disabled():
         print(
@@ -93,6 +94,7 @@ def _work(vf: TortureVf, points: list[Point], todo: "SimpleQueue[_Case]") -> lis
                 break
         else:
             problems = [f"not tried: it did not get there in {_ATTEMPTS} attempts"]
+        print(".", end="", flush=True)  # the lab ends a guest that is silent for long
         if problems:
             return [f"{point}, then {case.recovery}: {'; '.join(problems)}"]
 
