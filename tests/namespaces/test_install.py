@@ -197,3 +197,21 @@ def test_killed_anywhere_it_leaves_the_old_or_the_new_and_no_rest(
         assert set(os.listdir(plugins)) == LINKS | {"sriov-cni-old", "sriov-cni-new"}
     assert found.count("old") > 8
     assert found.count("new") > 3
+
+
+def test_installing_the_same_once_more_writes_nothing(plugins: Path) -> None:
+    install(plugins)
+    before = [path.lstat().st_ctime_ns for path in (plugins, *plugins.rglob("*"))]
+    assert install(plugins) == f"sriov and fixipam are installed in {plugins} already\n"
+    assert [path.lstat().st_ctime_ns for path in (plugins, *plugins.rglob("*"))] == before
+
+
+def test_a_check_tells_whether_this_file_is_installed(tmp_path: Path, plugins: Path) -> None:
+    check = ("--check", str(plugins))
+    assert subprocess.run(["sh", BUILT, *check], capture_output=True).returncode == 1
+    assert not plugins.exists()
+    install(plugins)
+    run("sh", str(BUILT), *check)
+    other = subprocess.run(["sh", variant(tmp_path, "new"), *check], capture_output=True, text=True)
+    assert other.returncode == 1
+    assert f"are not installed in {plugins}, or do not start" in other.stderr
