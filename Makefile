@@ -24,9 +24,10 @@ export TIMEFORMAT := == took %0R seconds
 
 BUILT_FROM := $(shell find sriov_cni ipam startup -name '*.py') build.spec pyproject.toml tools/build tools/install
 INSTALLED := $(DESTDIR)$(BINDIR)
+IMAGE := release/sriov-cni-image.tar
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup setup-demo setup-release setup-bench .venv build release install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture lab demo bench clean clean-host
+.PHONY: help setup setup-demo setup-release setup-bench .venv build release image install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture lab demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -73,6 +74,12 @@ release/.complete: $(BUILT_FROM) tools/release-python | setup-release
 	@echo "== building the released executables with PyInstaller (10 to 40 seconds)"
 	time tools/build "$(CACHE)/release-python-$$(tools/release-python --key)/bin/python3" release
 	touch $@
+
+image: $(IMAGE) ## Make the image that installs the plugins on a cluster's nodes: release/sriov-cni-image.tar
+
+$(IMAGE): release/.complete tools/image.py tools/oci.py deploy/entry
+	@tools/setup image
+	$(PYTHON) -m tools.image '$(CACHE)/busybox' release/sriov-cni.run $@
 
 install: build ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR if given
 	@dist/sriov-cni.run '$(INSTALLED)'

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What developers run; its Python modules are the makers of images."""
