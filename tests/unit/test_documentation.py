@@ -33,7 +33,8 @@ def embedded(network: str) -> str:
     return textwrap.dedent(network.partition("config: |\n")[2])
 
 
-EXAMPLES = [*blocks("json"), *map(embedded, NETWORKS), text(EXAMPLE)]
+DEPLOYED = [path.read_text() for path in sorted((ROOT / "deploy" / "networks").iterdir())]
+EXAMPLES = [*blocks("json"), *map(embedded, NETWORKS + DEPLOYED), text(EXAMPLE)]
 
 
 def wanted(config: Document, args: str = "") -> configuration.Configuration | None:
@@ -58,6 +59,12 @@ def test_every_example_is_a_configuration_that_is_accepted(example: str) -> None
     subnets = [ipam, *ipam.get("ranges", [])] if ipam.get("type") == "fixipam" else []
     addresses = [s["subnet"].replace(".0/", ".9/") for s in subnets if "subnet" in s]
     wanted(config, f"IP={addresses[0]}" if addresses else "")
+
+
+@pytest.mark.parametrize("network", DEPLOYED)
+def test_a_network_to_deploy_has_one_name(network: str) -> None:
+    (name,) = re.findall(r"^  name: (\S+)$", network, re.M)
+    assert json.loads(embedded(network))["name"] == name
 
 
 def test_every_block_of_yaml_is_a_network_or_the_pod_of_one() -> None:
@@ -105,7 +112,7 @@ def test_the_readme_lists_every_code_of_our_own() -> None:
 @cache
 def files() -> tuple[str, ...]:
     """Return the paths of the repository's files, as far as documents name them."""
-    tops = ("sriov_cni", "ipam", "startup", "tests", "tools", "docs", "bench", "conf")
+    tops = ("sriov_cni", "ipam", "startup", "tests", "tools", "docs", "bench", "conf", "deploy")
     paths = (*ROOT.glob("*.*"), *(path for top in tops for path in (ROOT / top).rglob("*.*")))
     return tuple(f"/{path.relative_to(ROOT)}" for path in paths)
 
