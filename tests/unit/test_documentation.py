@@ -123,7 +123,7 @@ def test_every_file_named_exists(document: str) -> None:
     assert {name for name in named if not fnmatch.filter(files(), f"*/{name}")} == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, "deploy/README.md"])
 def test_every_link_leads_somewhere(document: str) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", text(document)):
         path, _, anchor = link.partition("#")
