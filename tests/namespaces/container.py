@@ -74,6 +74,10 @@ def kill(process: "subprocess.Popen[str]") -> None:
 
 
 def first_line(process: "subprocess.Popen[str]") -> str:
-    """Return what a container says first."""
+    """Return what a container says first; that it waits for one that is just ending is passed over.
+
+    An executable that a killed container has been trying holds its lock, but not its pipe.
+    """
     assert process.stdout is not None
-    return process.stdout.readline().rstrip("\n")
+    lines = (line.rstrip("\n") for line in process.stdout)
+    return next((line for line in lines if not line.endswith("; waiting for it")), "")
