@@ -4,6 +4,7 @@
 import socket
 from typing import NamedTuple
 
+from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.messages import FAMILIES, SCOPE_GLOBAL, AddressMessage
 from sriov_cni.kernel.netlink import Socket
 
@@ -31,7 +32,7 @@ class InterfaceAddress(NamedTuple):
     permanent: bool = True
 
 
-def add(sock: Socket, link_index: int, version: int, address: InterfaceAddress) -> None:
+def add(sock: Socket, link: Link, version: int, address: InterfaceAddress) -> None:
     """Give a device an address, and an IPv4 one its broadcast address, as other plugins do.
 
     An IPv6 address is usable at once where the kernel has that (optimistic).
@@ -39,14 +40,14 @@ def add(sock: Socket, link_index: int, version: int, address: InterfaceAddress) 
     message = AddressMessage()
     message["family"] = FAMILIES[version]
     message["prefixlen"] = address.prefix_length
-    message["index"] = link_index
+    message["index"] = link.ifindex
     message["scope"] = address.scope
     message["attrs"] = [("IFA_LOCAL", address.address), ("IFA_ADDRESS", address.address)]
     if version == 6:
         message["flags"] = _IFA_F_OPTIMISTIC
     elif address.prefix_length <= _LONGEST_WITH_BROADCAST:
         message["attrs"].append(("IFA_BROADCAST", _broadcast(address)))
-    doing = f"adding address {address.address}/{address.prefix_length}"
+    doing = f"adding address {address.address}/{address.prefix_length} to {link.name}"
     sock.change(_RTM_NEWADDR, message, _NLM_F_CREATE | _NLM_F_EXCL, doing)
 
 

@@ -169,7 +169,7 @@ def move(sock: Socket, link: Link, namespace: int, name: str, *, up: bool) -> No
     _change(
         sock,
         link,
-        f"moving {link.name} to another network namespace as {name}",
+        f"moving {link.name} to another network namespace as {name}{' and up' if up else ''}",
         flags=(_IFF_UP, _IFF_UP) if up else (0, 0),
         IFLA_NET_NS_FD=namespace,
         IFLA_IFNAME=name,

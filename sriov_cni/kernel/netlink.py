@@ -12,7 +12,7 @@ import struct
 from contextlib import suppress
 from typing import Any
 
-from sriov_cni.kernel.errors import KernelError, as_kernel_errors
+from sriov_cni.kernel.errors import KernelError, as_change, as_kernel_errors
 
 Message = Any  # pyroute2 ships no types; its messages stay within kernel/
 
@@ -53,7 +53,8 @@ class Socket:
 
     def change(self, kind: int, message: Message, flags: int, doing: str) -> None:
         """Send a request that changes something and wait for its acknowledgement."""
-        self._ask(kind, message, flags | _NLM_F_ACK, doing)
+        with as_change(doing):
+            self._ask(kind, message, flags | _NLM_F_ACK, doing)
 
     def get(self, kind: int, message: Message, doing: str) -> Message:
         """Send a request for one object and return it."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 
-from sriov_cni.kernel.errors import KernelError, as_kernel_errors
+from sriov_cni.kernel.errors import KernelError, as_change, as_kernel_errors
 from sriov_cni.kernel.netlink import Socket
 
 _CLONE_NEWNET = 0x40000000  # include/uapi/linux/sched.h
@@ -94,7 +94,7 @@ def prepare(pod: Pod, netdev: str, *, ipv6: bool) -> None:
 
 def _set(setting: str, value: str) -> None:
     path = f"/proc/sys/net/{setting}"
-    with as_kernel_errors(f"writing {value} to {path}"):
+    with as_change(f"writing {value} to {path}"):
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, value.encode())

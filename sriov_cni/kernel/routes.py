@@ -3,6 +3,7 @@
 
 from typing import NamedTuple
 
+from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.messages import FAMILIES, SCOPE_GLOBAL, SCOPE_LINK, RouteMessage
 from sriov_cni.kernel.netlink import Message, Socket
 
@@ -60,7 +61,7 @@ def _leads_through(route: Message, link_index: int) -> bool:
     return bool(device == link_index)
 
 
-def add(sock: Socket, link_index: int, route: KernelRoute) -> None:
+def add(sock: Socket, link: Link, route: KernelRoute) -> None:
     """Add a route through a device; one that exists already is refused (EEXIST)."""
     message = RouteMessage()
     message["family"] = FAMILIES[route.version]
@@ -72,7 +73,7 @@ def add(sock: Socket, link_index: int, route: KernelRoute) -> None:
         scope = SCOPE_GLOBAL if route.gateway or route.version == 6 else SCOPE_LINK
     message["scope"] = scope
     message["flags"] = _RTNH_F_ONLINK if route.onlink else 0
-    message["attrs"] = [("RTA_OIF", link_index), ("RTA_TABLE", route.table or _RT_TABLE_MAIN)]
+    message["attrs"] = [("RTA_OIF", link.ifindex), ("RTA_TABLE", route.table or _RT_TABLE_MAIN)]
     if route.prefix_length:
         message["attrs"].append(("RTA_DST", route.destination))
     if route.gateway:
@@ -82,7 +83,14 @@ def add(sock: Socket, link_index: int, route: KernelRoute) -> None:
     metrics = [("RTAX_MTU", route.mtu), ("RTAX_ADVMSS", route.advmss)]
     if given := [metric for metric in metrics if metric[1]]:
         message["attrs"].append(("RTA_METRICS", {"attrs": given}))
-    sock.change(_RTM_NEWROUTE, message, _NLM_F_CREATE | _NLM_F_EXCL, f"adding route {route}")
+    doing = f"adding route {route} through {link.name}{_numbers(route)}"
+    sock.change(_RTM_NEWROUTE, message, _NLM_F_CREATE | _NLM_F_EXCL, doing)
+
+
+def _numbers(route: KernelRoute) -> str:
+    given = {"table": route.table, "priority": route.priority}
+    given |= {"mtu": route.mtu, "advmss": route.advmss}
+    return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
 
 
 def list_all(sock: Socket, version: int) -> list[KernelRoute]:

@@ -30,7 +30,7 @@ def configure(pod: Pod, link: Link, ipam: Result) -> None:
     """
     _prepare(pod, link, ipam)
     for ip in ipam.ips:
-        addresses.add(pod.socket, link.ifindex, ip.address.version, _address(ip))
+        addresses.add(pod.socket, link, ip.address.version, _address(ip))
     for route in ipam.routes:
         wanted = _route(route, ipam.ips)
         if wanted.gateway and (":" in wanted.gateway) != (wanted.version == 6):
@@ -40,7 +40,7 @@ def configure(pod: Pod, link: Link, ipam: Result) -> None:
                 "a route and its gateway must be of one IP version",
             )
         try:
-            routes.add(pod.socket, link.ifindex, wanted)
+            routes.add(pod.socket, link, wanted)
         except KernelError as error:
             if error.errno != errno.EEXIST:
                 raise
