@@ -24,7 +24,7 @@ VALUES: tuple[Any, ...] = (
     *("10.0.0.0/33", "10.0.0.0/255.0.0.0", "66:d8:02:77:aa:aa", "66d8.0277.aaaa", "ff:" * 6),
     *("0000:01:10.0", "0000:01:10.1", "0000:01:10.f", "0000:01:00.0", "ffffffff:ff:ff.7"),
     *("eth1", "eth1v0", "eth1v1", "net1", "lo", "pod", "layer2", "sriov", "returned", "lock"),
-    *("0.1.0", "0.3.1", "1.1.0", "/run/netns/pod", "/run/netns/none", "/proc/self/ns/net"),
+    *("json", "0.1.0", "0.3.1", "1.1.0", "/run/netns/pod", "/run/netns/none", "/proc/self/ns/net"),
     *([], {}, [None], [""], [[]], [{}], {"": None}, [1], ["10.1.0.5"], {"cni": {}}),
 )
 KEYS = (
@@ -32,6 +32,7 @@ KEYS = (
     *("vlan", "vlanQoS", "vlanProto", "spoofchk", "trust", "link_state", "min_tx_rate"),
     *("max_tx_rate", "mtu", "ipam", "dns", "dataDir", "logLevel", "logFile", "capabilities"),
     *(
+        "logFormat",
         "requests",
         "runtimeConfig",
         "args",

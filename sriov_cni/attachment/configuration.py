@@ -5,6 +5,7 @@ docs/configuration.md is the reference of every key. Nothing here looks at the n
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from sriov_cni.cni import document, errors, log
@@ -14,6 +15,7 @@ from sriov_cni.cni.document import Fields, shown
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.names import why_no_interface_name
 from sriov_cni.cni.result import Dns, parse_dns
+from sriov_cni.kernel.errors import listen_to_changes
 from sriov_cni.kernel.sysfs import is_pci_address
 from sriov_cni.kernel.vfs import (
     HIGHEST_QOS,
@@ -56,6 +58,7 @@ KEYS = (
     "dataDir",
     "logLevel",
     "logFile",
+    "logFormat",
     "capabilities",
     "runtimeConfig",
     "args",
@@ -135,12 +138,9 @@ def configure_log(fields: Fields) -> None:
 
 
 def _configure_log(fields: Fields) -> None:
-    path = fields.path("logFile")
-    log.configure("info", path)  # where it is said if the level is wrong
-    level = (fields.text("logLevel") or "info").lower()
-    if level not in log.LEVELS:
-        raise fields.error_for("logLevel", f"one of {', '.join(log.LEVELS)}")
-    log.configure(level, path)
+    log.configure_as(fields)
+    if log.has("debug"):
+        listen_to_changes(partial(log.write, "debug"))
 
 
 def _places(call: Call) -> _Places:

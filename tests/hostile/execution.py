@@ -19,22 +19,24 @@ SLOW = "took"
 _PATIENCE = 5.0  # seconds a call may take
 _STATE = ("/var/lib/cni/sriov", "/var/lib/cni/fixipam")
 _PATHS = ("datadir", "logfile")
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+_LEVEL = f"({'|'.join(log.LEVELS)})"
 _LINE = re.compile(
-    rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ ({'|'.join(log.LEVELS)}) [\w.-]*\[\d+\]: [^\n]*"
+    rf"{_STAMP} {_LEVEL} [\w.-]*\[\d+\]: [^\n]*"
+    rf'|{{"time":"{_STAMP}","level":"{_LEVEL}","plugin":"[^"]*","pid":\d+,"[^\n]*}}'
 )
 
 _written = 0
-_write = log.write
+_append = log._append
 
 
-def _counting(level: str, text: str) -> None:
+def _counting(line: bytes) -> None:
     global _written
-    if log.LEVELS.index(level) <= log.LEVELS.index(log._level):
-        _written += 1
-    _write(level, text)
+    _written += 1
+    _append(line)
 
 
-log.write = _counting
+log._append = _counting
 
 
 class Ending(NamedTuple):

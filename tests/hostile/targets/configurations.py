@@ -62,7 +62,12 @@ CONFIGURATIONS: dict[str, tuple[Document, str]] = {
     ),
     "state elsewhere": (
         L2 | {"dataDir": "/var/lib/cni/elsewhere", "logFile": "/var/lib/cni/log", "Master": "x"},
-        "",
+        "K8S_POD_NAMESPACE=default",
+    ),
+    "log of JSON": (
+        DUAL_STACK
+        | {"logFile": "/var/lib/cni/log", "logFormat": "json", "logLevel": "debug", "Master": "x"},
+        "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0",
     ),
 }
 
