@@ -79,7 +79,10 @@ def select(records: AttachmentRecords, host: Socket, call: Call, wanted: Configu
     """
     function = requested(wanted)
     if function is None:
-        return _first_free(records, host, call, wanted.master)
+        free = _first_free(records, host, call, wanted.master)
+        log.note(*free.function)
+        return free
+    log.note(*function)
     records.lock(function)
     claimed = _claim(records, host, call, function)
     if isinstance(claimed, _Obstacle):

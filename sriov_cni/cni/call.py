@@ -27,7 +27,7 @@ _REQUIRED = {
     "GC": ("CNI_PATH",),
     "STATUS": (),
 }
-_OF_A_POD = ("ADD", "CHECK", "DEL")
+OF_A_POD = ("ADD", "CHECK", "DEL")
 
 
 class Arguments(NamedTuple):
@@ -141,7 +141,7 @@ def read(command: str, environment: Mapping[str, str], config: JsonObject, versi
     return Call(
         command=command,
         owner=_owner(command, environment),
-        netns=_text("CNI_NETNS", environment) if command in _OF_A_POD else "",
+        netns=_text("CNI_NETNS", environment) if command in OF_A_POD else "",
         arguments=Arguments.parse(_text("CNI_ARGS", environment)),
         path=environment.get("CNI_PATH", ""),
         network=_network(Fields(config)),
@@ -176,7 +176,7 @@ def _asked_by(arguments: Arguments) -> dict[str, Any]:
 
 
 def _owner(command: str, environment: Mapping[str, str]) -> Owner:
-    if command not in _OF_A_POD:
+    if command not in OF_A_POD:
         return Owner("", "")
     container_id, ifname = environment["CNI_CONTAINERID"], environment["CNI_IFNAME"]
     if reason := names.why_no_identifier(container_id):

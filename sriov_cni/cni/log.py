@@ -22,6 +22,7 @@ _OPERATION = "command="  # what an operation's line begins with, and no other
 _level, _path, _format = "info", "", "text"
 
 Value = str | int
+_function: dict[str, Value] = {}
 
 
 def configure(level: str, path: str | None, format_: str = "text") -> None:
@@ -52,6 +53,25 @@ def _choice(fields: Fields, key: str, choices: tuple[str, ...]) -> str:
 def has(level: str) -> bool:
     """Tell whether lines of this level go to the log."""
     return LEVELS.index(level) <= LEVELS.index(_level)
+
+
+def has_operations() -> bool:
+    """Tell whether each operation has its line in the log.
+
+    Without a file it has not, unless at `debug`: a plugin that succeeds is silent on stderr, and
+    what one that fails has to say is on stdout.
+    """
+    return bool(_path) or has("debug")
+
+
+def note(pf: str, vf: int | None, pci: str) -> None:
+    """Note which VF the operation is about, or with `vf` None which PF; `pci` is its address."""
+    _function.update({"pf": pf, "vf": "" if vf is None else vf, "pci": pci})
+
+
+def noted() -> Mapping[str, Value]:
+    """Return what was noted, under the keys that the operation's line has for it."""
+    return _function
 
 
 def write(level: str, text: str) -> None:

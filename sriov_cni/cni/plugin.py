@@ -6,12 +6,14 @@ object (section "Error").
 """
 
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sriov_cni.cni import call, document, errors, versions
+from sriov_cni.cni import call, document, errors, log, versions
 from sriov_cni.cni.call import Call
-from sriov_cni.cni.document import JsonObject
+from sriov_cni.cni.document import Fields, JsonObject
 from sriov_cni.cni.errors import CniError
 
 if TYPE_CHECKING:  # VERSION, which runtimes call often, needs no addresses
@@ -29,18 +31,34 @@ def run(
     function returns None where the specification wants no output. `as_cni_error` turns the plugin's
     own kinds of failure into errors of the protocol, and returns None for a bug.
     """
-    version = versions.NEWEST
+    begun = time.monotonic()
+    version, config = versions.NEWEST, JsonObject()
     try:
         command = call.command_of(os.environ)
         if command == "VERSION":
-            return _write(_versions())
+            return _write(document.encode(_versions()))
         config = _configuration()
+        with suppress(CniError):  # whoever uses the log says what is wrong with it
+            log.configure_as(Fields(config))
         version = versions.of_configuration(config.get("cniVersion"))
         result = command_named(command)(call.read(command, os.environ, config, version))
-        return _write(result.document(version)) if result is not None else 0
+        answer = document.encode(result.document(version)) if result is not None else b""
+        error = None
     except Exception as failure:
-        _write(_error_document(version, as_cni_error(failure) or _internal(failure)))
-        return 1
+        error = as_cni_error(failure) or _internal(failure)
+        answer = document.encode(_error_document(version, error))
+    if answer and _write(answer) != 0:
+        error = error or CniError(errors.IO_FAILURE, "cannot write the answer")
+    if log.has_operations():
+        _log_end(config, time.monotonic() - begun, error)
+    return 0 if error is None else 1
+
+
+def _log_end(config: JsonObject, seconds: float, error: CniError | None) -> None:
+    with suppress(OSError):  # the answer is given, so that this must not fail
+        from sriov_cni.cni import operation  # most nodes have no such log
+
+        operation.write(os.environ, config, seconds, error)
 
 
 def _configuration() -> JsonObject:
@@ -56,11 +74,11 @@ def _read_stdin() -> bytes:
         raise CniError(errors.IO_FAILURE, "cannot read stdin", str(error)) from None
 
 
-def _write(answer: JsonObject) -> int:
+def _write(answer: bytes) -> int:
     """Write the one document and return the exit status: 1 if it could not be written."""
     try:
         with open(1, "wb", closefd=False) as stdout:
-            stdout.write(document.encode(answer) + b"\n")
+            stdout.write(answer + b"\n")
     except OSError:
         return 1
     return 0

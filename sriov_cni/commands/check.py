@@ -5,7 +5,7 @@ from sriov_cni.attachment import configuration, ipam_client
 from sriov_cni.attachment.configuration import Configuration
 from sriov_cni.attachment.record import Record
 from sriov_cni.attachment.records import AttachmentRecords
-from sriov_cni.cni import errors
+from sriov_cni.cni import errors, log
 from sriov_cni.cni.call import Call
 from sriov_cni.cni.errors import CniError
 from sriov_cni.cni.result import Result, previous_result
@@ -29,6 +29,7 @@ def check(call: Call) -> None:
     if record is None:
         differences = ["there is no record of it: it was never added, or was deleted"]
     else:
+        log.note(*record.function)
         differences = _differences(wanted, previous, record, call.netns)
     if differences:
         raise CniError(

@@ -40,6 +40,7 @@ def delete_recorded(records: AttachmentRecords, owner: Owner, call: Call) -> boo
     if record is None:
         records.discard_unfinished(lambda unfinished: unfinished == owner)
         return False
+    log.note(*record.function)
     if records.claims(record):  # without a claim the VF and its lock may be the next pod's
         records.lock(record.function)
         record = records.find(owner)  # another DEL may have been at it meanwhile

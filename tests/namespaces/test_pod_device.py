@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pod's interface beyond its addresses: as other plugins leave it, on any kernel."""
 
-import os
 import re
 
 import pytest
@@ -179,8 +178,7 @@ def test_a_neighbours_ipv6_address_found_later_is_told_by_the_log(node: Node, po
     log = "/var/lib/log"
     assert node.sriov("ADD", DUAL_STACK | {"logFile": log}, netns=pod).status == 0
     carry(node)
-    wait_for(lambda: os.path.exists(node.path(log)))
-    (line,) = node.read(log).splitlines()
+    line = wait_for(lambda: [text for text in node.read(log).splitlines() if " error " in text])[0]
     assert re.search(r" error .* net1 cannot use fd00:1::5: another station there has it$", line)
 
 

@@ -48,7 +48,12 @@ LIBRARIES = """
     pyroute2.common pyroute2.netlink pyroute2.netlink.exceptions
 """
 # Modules of this project that no usual ADD needs. The way back is not among them: commands/add.py.
-UNUSUAL = ("attachment.goplugin.attachments", "attachment.record_file", "cni.delegation")
+UNUSUAL = (
+    "attachment.goplugin.attachments",
+    "attachment.record_file",
+    "cni.delegation",
+    "cni.operation",
+)
 KNOWN = {*PYTHONS.split(), *archive.stand_ins(), *LIBRARIES.split(), "startup.finder"}
 
 
