@@ -27,7 +27,7 @@ INSTALLED := $(DESTDIR)$(BINDIR)
 IMAGE := release/sriov-cni-image.tar
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup setup-demo setup-release setup-bench .venv build release image install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab torture lab demo bench clean clean-host
+.PHONY: help setup setup-demo setup-cluster setup-release setup-bench .venv build release image install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab test-pods test-cluster torture lab cluster demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -37,6 +37,9 @@ setup: ## Install and fetch what `make test` needs on Debian 12 (root); nothing 
 
 setup-demo: ## Install and fetch what the demo needs instead, less than half of it (root)
 	@PYTHON='$(PYTHON)' tools/setup demo $(firstword $(LAB_KERNELS))
+
+setup-cluster: ## Build and fetch a node of Kubernetes for the lab instead, from the Go module proxy (root; minutes, once)
+	@PYTHON='$(PYTHON)' tools/setup cluster
 
 setup-release: ## Build the Python that `make release` needs instead (root; minutes, once)
 	@PYTHON='$(PYTHON)' tools/setup release
@@ -95,7 +98,7 @@ lint: .venv/.test ## Check style and types (ruff, mypy)
 	    .venv/bin/mypy --no-error-summary
 	}
 
-test: setup lint test-unit test-hostile test-namespaces test-torture test-lab ## Set up the machine, then run every layer of tests (root)
+test: setup lint test-unit test-hostile test-namespaces test-torture test-lab test-pods ## Set up the machine, then run every layer of tests (root)
 	@echo "== all tests passed"
 
 test-unit: .venv/.test ## Run the unit tests (no privileges needed)
@@ -124,6 +127,26 @@ test-lab: setup .venv/.test build ## Run the tests on real VFs, in a QEMU guest 
 	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider -m old_kernel tests/lab
 	done
 
+# The guest's emulated cards do not work with more memory than 2816 MiB.
+CLUSTER := tests/lab/boot -p 2 -m 2560 -t 600 -k bookworm-backports
+CLUSTER_TEST := .venv/bin/python -P -m pytest -p no:cacheprovider
+
+test-pods: setup .venv/.test image ## Run what shows most on a node of Kubernetes: pods on two SR-IOV networks (root)
+	@echo "== pods on a node of Kubernetes (it is ready 1 to 2 minutes after the guest's start)"
+	time $(CLUSTER) $(CLUSTER_TEST) tests/cluster/test_pods.py tests/cluster/test_takeover.py
+
+test-cluster: setup-cluster .venv/.test image ## Run the tests on a node of Kubernetes, in the lab; two boots more for a loss of power (20 minutes)
+	@echo "== tests on a node of Kubernetes (it is ready 1 to 2 minutes after the guest's start)"
+	time $(CLUSTER) $(CLUSTER_TEST) $(or $(TESTS),tests/cluster --ignore tests/cluster/reboot)
+	$(if $(TESTS),exit 0)
+	echo "== the same node before and after it lost its power"
+	disks=$$(mktemp -d)
+	trap 'rm -rf "$$disks"' EXIT
+	time {
+	    $(CLUSTER) -o "$$disks" $(CLUSTER_TEST) tests/cluster/reboot/test_before.py
+	    $(CLUSTER) -o "$$disks" $(CLUSTER_TEST) tests/cluster/reboot/test_after.py
+	}
+
 torture: setup .venv/.test build ## The same at every system call, long races, 10 minutes of the fuzzer (root; 45 minutes)
 	@echo "== the whole sweep"
 	TORTURE=all .venv/bin/python -m pytest tests/torture tests/namespaces/test_parallel.py
@@ -137,6 +160,9 @@ torture: setup .venv/.test build ## The same at every system call, long races, 1
 
 lab: setup-demo build ## A shell in the lab's guest, which has SR-IOV cards; nothing it writes remains
 	@tests/lab/boot -i -k $(firstword $(LAB_KERNELS)) bash
+
+cluster: setup-cluster .venv/.test image ## A shell in the guest, on a node of Kubernetes with this plugin; nothing it writes remains
+	@$(CLUSTER) -i tools/cluster
 
 demo: setup-demo build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"

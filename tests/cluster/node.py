@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.cluster import credentials, objects
-from tests.cluster.api import Api, RefusedError
+from tests.cluster.api import Api, Object, RefusedError
 from tests.cluster.program import Program
 from tests.plugin import run
 
@@ -93,11 +93,17 @@ class Node:
 
     def is_ready(self) -> bool:
         """Say whether kubelet has told the API server that the node is ready for pods."""
-        node = self.api.get("Node", NAME)
-        if node is None:
-            return False
+        return bool(self._readiness().get("status") == "True")
+
+    def why_not_ready(self) -> str:
+        """Return kubelet's message about it."""
+        return str(self._readiness()["message"])
+
+    def _readiness(self) -> Object:
+        node = self.api.get("Node", NAME) or {"status": {}}
         conditions = node["status"].get("conditions", [])
-        return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+        found: list[Object] = [each for each in conditions if each["type"] == "Ready"]
+        return found[0] if found else {}
 
     def restart(self, *names: str, by: signal.Signals = signal.SIGKILL) -> None:
         """Kill some programs at once, and start them anew."""

@@ -7,6 +7,7 @@ from typing import Any
 from tests.cluster.api import Object
 
 IMAGE = "localhost/lab:1"
+LOG = "/var/log/sriov-cni.log"
 GROUP = "k8s.v1.cni.cncf.io"
 
 NETWORK_DEFINITION: Object = {
@@ -46,7 +47,8 @@ REQUESTS = {"ips": True, "mac": True}
 
 def network(name: str, **config: Any) -> Object:
     """Return a NetworkAttachmentDefinition of `sriov`, with its configuration's other keys."""
-    whole = {"cniVersion": "1.1.0", "name": name, "type": "sriov", **config}
+    logged = {"logFile": LOG, "logLevel": "debug"}
+    whole = {"cniVersion": "1.1.0", "name": name, "type": "sriov", **logged, **config}
     return {
         "apiVersion": "k8s.cni.cncf.io/v1",
         "kind": "NetworkAttachmentDefinition",

@@ -17,7 +17,10 @@ from tests.plugin import Document, Plugin, run
 
 README = "README.md"
 ELSEWHERE = {"chroot /host sh /path/to/sriov-cni.run": "tests/namespaces/test_release.py"}
-ON_A_NODE = dict.fromkeys(c.script for c in commands() if not c.in_checkout)  # each once
+IN_A_CLUSTER = "docs/kubernetes.md"  # tests/cluster runs its commands
+ON_A_NODE = dict.fromkeys(  # each once
+    c.script for c in commands() if not c.in_checkout and c.document != IN_A_CLUSTER
+)
 FROM_START_TO_END = [script for script in blocks("sh", README) if script in ON_A_NODE]
 WITH_A_POD = [s for s in ON_A_NODE if s not in FROM_START_TO_END and s not in ELSEWHERE]
 NAMES = {"<PF>": "eth1", "<pod>": "pod", "<directory>": "directory"}
