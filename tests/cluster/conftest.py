@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import card
 from tests.cluster import installation
 from tests.cluster.node import Node, until
 from tests.cluster.pods import Pods
-from tests.lab import card
 
 ORDINARY = ("cni0", "veth")  # devices of the pods' ordinary network
 

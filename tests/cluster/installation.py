@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests import card
 from tests.cluster import objects
 from tests.cluster.node import Node, until
-from tests.lab import card
 from tests.plugin import run
 from tools import image, oci
 

@@ -3,10 +3,10 @@
 
 import pytest
 
+from tests import card
 from tests.cluster import objects
 from tests.cluster.node import Node, until
 from tests.cluster.pods import Pods
-from tests.lab import card
 
 PODS = 20
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import card
 from tests.cluster import objects
 from tests.cluster.node import Node, until
 from tests.cluster.pods import Pods
-from tests.lab import card
 from tests.plugin import wait_for
 
 MAC = "66:d8:02:77:02:05"

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from sriov_cni.attachment.record import FileName
-from tests import goplugin
+from tests import card, goplugin
 from tests.cluster import objects
 from tests.cluster.node import Node
 from tests.cluster.pods import Pods
-from tests.lab import card
 from tests.plugin import run_json
 
 VF = 6
@@ -26,7 +25,8 @@ VF = 6
 def test_a_pod_of_the_go_plugins_time_gives_its_vf_back(node: Node, pods: Pods) -> None:
     address = card.vf_address("eth0", VF)
     (link,) = run_json("ip", "-j", "link", "show", "dev", *card.netdevs("eth0", VF))
-    state = goplugin.vf_state(link["ifname"], link["address"])
+    mac = card.administrative_mac("eth0", VF)
+    state = goplugin.vf_state(link["ifname"], link["address"], AdminMAC=mac)
     old = objects.network("old", deviceID=address, vlan=100)
     node.api.apply(old)
     pods.run(objects.pod("old", "old"))

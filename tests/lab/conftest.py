@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.lab.runtime import INSTALLED, Cnitool
 from tests.plugin import Plugin, run
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.plugin import Document, Outcome, Plugin, run, run_json, wait_for
 
 VF = 2

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.lab.runtime import Cnitool
 from tests.plugin import Document, run, run_json
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.lab.runtime import Cnitool
 from tests.networks import MYNET_ARGS
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.lab.runtime import INSTALLED
 from tests.networks import MYNET, MYNET_ARGS
 from tests.plugin import Plugin, run, run_json

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.plugin import Document, Plugin, write_plugin
 
 pytestmark = pytest.mark.usefixtures("unchanged")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.networks import DEVICE
 from tests.plugin import Document, Plugin, run
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import card
 from tests.documents import ROOT, blocks, commands, text
-from tests.lab import card
 from tests.lab.conftest import BUILT
 from tests.lab.runtime import INSTALLED
 from tests.plugin import Document, Plugin, run

@@ -20,7 +20,7 @@ import pytest
 from sriov_cni.kernel import vfs
 from sriov_cni.kernel.messages import LinkMessage
 from sriov_cni.kernel.netlink import Socket
-from tests.lab import card
+from tests import card
 from tests.lab.runtime import INSTALLED
 from tests.plugin import Document, Outcome, Plugin, run, run_json
 from tests.points import Point, Request, failing, recorded

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.networks import dual_stack_on
 from tests.plugin import Plugin, wait_for
 

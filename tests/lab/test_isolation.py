@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.plugin import Document, Plugin, run
 from tests.pod_changes import IN_POD, LASTING, XDP
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.lab.torture_vf import TortureVf
 from tests.points import Point, one_of_each_step
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.plugin import Document, Plugin, run
 
 ROUNDS = 20

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.lab.runtime import Cnitool
 from tests.plugin import Document, Plugin, run, run_json
 

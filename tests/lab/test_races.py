@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.plugin import Document, Outcome, Plugin, outcomes
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "2"))

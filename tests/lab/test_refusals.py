@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.networks import MYNET
 from tests.plugin import Document, Plugin, run
 

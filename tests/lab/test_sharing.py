@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.lab import card
+from tests import card
 from tests.plugin import Document, Plugin, outcomes, run
 
 pytestmark = pytest.mark.usefixtures("unchanged")

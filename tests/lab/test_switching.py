@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import goplugin
-from tests.lab import card
+from tests import card, goplugin
 from tests.plugin import DEBIANS, Document, Plugin, run, run_json
 
 VF = 2

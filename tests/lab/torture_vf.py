@@ -10,7 +10,7 @@ import os
 import shutil
 from glob import glob
 
-from tests.lab import card
+from tests import card
 from tests.lab.runtime import INSTALLED
 from tests.networks import FULL
 from tests.plugin import Document, Outcome, Plugin, Running, processes_of, run, run_json, wait_for

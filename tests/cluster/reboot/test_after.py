@@ -7,11 +7,11 @@ before tell of attachments that no longer exist.
 
 import pytest
 
+from tests import card
 from tests.cluster import installation
 from tests.cluster.node import Node, prepare, until
 from tests.cluster.pods import Pods
 from tests.cluster.reboot import disks
-from tests.lab import card
 
 
 @pytest.fixture(scope="module")
