@@ -16,21 +16,19 @@ from tests.cluster.pods import Pods
 pytestmark = pytest.mark.usefixtures("unchanged")
 
 FIRST = NETWORKS / "00-sriov.conflist"  # containerd takes the first by name
-MULTUS = NETWORKS / "00-multus.conf"
+MULTUS = NETWORKS / "00-multus.conf"  # its daemon writes it
 
 
 @pytest.fixture
 def alone(node: Node) -> Iterator[None]:
     """A node whose runtime knows this plugin instead of Multus."""
     node.programs["multus-daemon"].stop()
-    kept = MULTUS.read_text(encoding="ascii")
-    MULTUS.unlink()
+    MULTUS.unlink(missing_ok=True)
     write("eth0")
     yield
     FIRST.unlink()
-    MULTUS.write_text(kept, encoding="ascii")
     node.restart("multus-daemon")
-    until(node.is_ready, 120, "a node that is ready with Multus")
+    until(lambda: MULTUS.exists() and node.is_ready(), 120, "a node that is ready with Multus")
 
 
 def write(pf: str) -> None:
