@@ -45,6 +45,15 @@ def test_a_pod_keeps_its_vf_when_the_daemonset_is_deleted_and_made_anew(
     pods.delete("staying")
 
 
+def test_uninstalled_and_installed_again(node: Node) -> None:
+    others = sorted(set(os.listdir(PLUGINS)) - set(installed()))
+    run("kubectl", "apply", "-k", str(DEPLOY / "uninstall"))
+    until(lambda: not installed(), 180, "no plugin of this project")
+    assert sorted(os.listdir(PLUGINS)) == others
+    run("kubectl", "apply", "-k", str(DEPLOY))
+    until(lambda: "sriov" in installed() and installation.is_installed(node), 180, "the plugin")
+
+
 @pytest.mark.usefixtures("unchanged")
 def test_executables_that_somebody_removed_come_again(node: Node, pods: Pods) -> None:
     (PLUGINS / "sriov").unlink()

@@ -20,6 +20,7 @@ def test_pods_without_a_vf_run_when_others_are_gone(node: Node, pods: Pods) -> N
     until(lambda: len(pods.running()) == vfs, 600, f"{vfs} running pods")
     waiting = set(names) - set(pods.running())
     until(lambda: _told(pods, "no free VF") >= waiting, 120, "events that say why pods wait")
+    assert "no free VF" in node.programs["containerd"].log.read_text()
     pods.delete(*pods.running(), seconds=600)
     pods.await_running(*waiting, seconds=600)
     pods.delete(*waiting)
