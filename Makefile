@@ -129,7 +129,7 @@ test-lab: setup .venv/.test build ## Run the tests on real VFs, in a QEMU guest 
 
 # The guest's emulated cards do not work with more memory than 2816 MiB.
 CLUSTER := tests/lab/boot -p 2 -m 2560 -t 600 -k bookworm-backports
-CLUSTER_TEST := .venv/bin/python -P -m pytest -p no:cacheprovider
+CLUSTER_TEST := .venv/bin/python -m pytest -p no:cacheprovider
 
 test-pods: setup .venv/.test image ## Run what shows most on a node of Kubernetes: pods on two SR-IOV networks (root)
 	@echo "== pods on a node of Kubernetes (it is ready 1 to 2 minutes after the guest's start)"

@@ -55,9 +55,7 @@ class Node:
     def __init__(self) -> None:
         os.environ |= ENVIRONMENT
         self.api = Api("127.0.0.1", 6443, str(CREDENTIALS / "ca.crt"), credentials.TOKEN)
-        self.programs = {
-            command[0]: Program(DIRECTORY, *command, environment={}) for command in _commands()
-        }
+        self.programs = {command[0]: Program(DIRECTORY, *command) for command in _commands()}
 
     def start(self) -> None:
         """Start what does not run; return when the node is ready for pods."""

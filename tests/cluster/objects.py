@@ -73,7 +73,7 @@ BLUE = network("blue", master="eth1", vlan=200, capabilities=REQUESTS, ipam=addr
 GREEN = network("green", master="eth0", vlan=300, capabilities=REQUESTS, ipam=addresses("10.1.0"))
 
 
-def pod_template(*networks: str | Object, resources: Object | None = None) -> Object:
+def pod_template(*networks: str | Object) -> Object:
     """Return metadata and spec of a pod that sleeps; `networks` by name or as Multus' requests."""
     requests = [{"name": each} if isinstance(each, str) else each for each in networks]
     metadata = {"annotations": {f"{GROUP}/networks": json.dumps(requests)}} if networks else {}
@@ -83,7 +83,6 @@ def pod_template(*networks: str | Object, resources: Object | None = None) -> Ob
         "imagePullPolicy": "Never",
         # as process 1, sleep would ignore SIGTERM
         "command": ["/bin/sh", "-c", "trap exit TERM; sleep 1000000 & wait"],
-        "resources": {"limits": resources, "requests": resources} if resources else {},
     }
     spec = {
         "containers": [container],
@@ -94,9 +93,9 @@ def pod_template(*networks: str | Object, resources: Object | None = None) -> Ob
     return {"metadata": metadata, "spec": spec}
 
 
-def pod(name: str, *networks: str | Object, resources: Object | None = None) -> Object:
+def pod(name: str, *networks: str | Object) -> Object:
     """Return a pod."""
-    template = pod_template(*networks, resources=resources)
+    template = pod_template(*networks)
     metadata = {"name": name, "namespace": "default", **template["metadata"]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 

@@ -26,9 +26,9 @@ class Pods:
         pods = self._api.list("Pod", labels=f"app={app}" if app else "")
         return sorted(pod["metadata"]["name"] for pod in pods)
 
-    def running(self, app: str = "") -> list[str]:
+    def running(self) -> list[str]:
         """Return the names of those that are ready and stay."""
-        pods = self._api.list("Pod", labels=f"app={app}" if app else "")
+        pods = self._api.list("Pod")
         return sorted(pod["metadata"]["name"] for pod in pods if _is_ready(pod))
 
     def run(self, *pods: Object, seconds: int = 240) -> None:
