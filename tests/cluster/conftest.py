@@ -7,7 +7,7 @@ import pytest
 
 from tests import card
 from tests.cluster import installation
-from tests.cluster.node import Node, until
+from tests.cluster.node import Node, until_equal
 from tests.cluster.pods import Pods
 
 ORDINARY = ("cni0", "veth")  # devices of the pods' ordinary network
@@ -33,9 +33,7 @@ def unchanged(node: Node) -> Iterator[None]:
     """
     before = _state()
     yield
-    until(
-        lambda: _state() == before, 120, f"VFs, records and leases as before: {before}, {_state()}"
-    )
+    until_equal(_state, before, 120)
 
 
 def _state() -> dict[str, object]:

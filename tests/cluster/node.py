@@ -150,6 +150,14 @@ def until(condition: Callable[[], object], seconds: int, what: str) -> None:
         time.sleep(0.5)
 
 
+def until_equal(look: Callable[[], object], expected: object, seconds: int) -> None:
+    """Wait until `look` returns what is expected; fail after that time with what it returns."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) != expected and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert found == expected
+
+
 def _commands() -> tuple[tuple[str, ...], ...]:
     kubeconfig = f"--kubeconfig={KUBECONFIG}"
     account = f"--service-account-private-key-file={CREDENTIALS}/sa.key"

@@ -7,7 +7,7 @@ import pytest
 
 from tests import card
 from tests.cluster import objects
-from tests.cluster.node import Node, until
+from tests.cluster.node import Node, until_equal
 from tests.cluster.pods import Pods
 from tests.plugin import wait_for
 
@@ -92,4 +92,4 @@ def test_what_pods_had_is_given_back(web: Web, node: Node, pods: Pods) -> None:
     node.api.delete("Deployment", "web")
     pods.delete("asking", "apart")
     pods.await_gone(*web.pods)
-    until(lambda: _given_out() == web.before, 120, f"{web.before}, but {_given_out()}")
+    until_equal(_given_out, web.before, 120)
