@@ -27,7 +27,7 @@ INSTALLED := $(DESTDIR)$(BINDIR)
 IMAGE := release/sriov-cni-image.tar
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup setup-demo setup-cluster setup-release setup-bench .venv build release image install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab test-pods test-cluster torture lab cluster demo bench clean clean-host
+.PHONY: help protocols setup setup-demo setup-cluster setup-release setup-bench .venv build release image install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab test-pods test-cluster torture lab cluster demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -59,7 +59,21 @@ setup-bench: ## Install and fetch what the benchmark needs instead, the Go plugi
 	}
 	touch $@
 
-.venv/.test: .venv/.build
+.venv/.node: .venv/.build
+	@echo "== installing what the agent is built from into .venv (about 10 seconds)"
+	time $(PIP_INSTALL) --editable '.[node,protocols]'
+	touch $@
+
+PROTOCOLS := $(wildcard sriov_node/kubelet/api/*.proto)
+
+GENERATED := $(PROTOCOLS:.proto=_pb2.py)
+
+protocols: $(GENERATED) ## Make Python's side of kubelet's interfaces from the .proto files
+
+sriov_node/kubelet/api/%_pb2.py: sriov_node/kubelet/api/%.proto | .venv/.node
+	@PATH=$$PWD/.venv/bin:$$PATH python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpclib_python_out=. $<
+
+.venv/.test: .venv/.build .venv/.node $(GENERATED)
 	@echo "== installing what tests use into .venv (about 30 seconds)"
 	time $(PIP_INSTALL) --editable '.[test]'
 	touch $@

@@ -9,11 +9,13 @@ import pytest
 
 from tests.unit.executable import REPOSITORY
 
-PRODUCT = ("sriov_cni", "ipam", "startup")
+PRODUCT = ("sriov_cni", "ipam", "sriov_node", "startup")
 CNI, COMMANDS = "sriov_cni.cni", "sriov_cni.commands"
 ATTACHMENT, POD = "sriov_cni.attachment", "sriov_cni.pod"
 DEVICE, KERNEL, STORE = "sriov_cni.device", "sriov_cni.kernel", "sriov_cni.store"
 IPAM_CLIENT = "sriov_cni.attachment.ipam_client"
+INVENTORY, KUBELET = "sriov_node.inventory", "sriov_node.kubelet"
+DEVICE_PLUGIN, METRICS = "sriov_node.device_plugin", "sriov_node.metrics"
 # Who may import what of the project. The longest key that a module's name begins with counts.
 ARROWS: dict[str, tuple[str, ...]] = {
     "sriov_cni": (),
@@ -27,6 +29,11 @@ ARROWS: dict[str, tuple[str, ...]] = {
     KERNEL: (KERNEL,),
     STORE: (),
     "ipam": ("ipam", CNI, STORE),
+    "sriov_node": (INVENTORY, DEVICE_PLUGIN, KUBELET, METRICS, "sriov_node.agent", "sriov_cni"),
+    METRICS: (METRICS, INVENTORY, DEVICE_PLUGIN, KUBELET, KERNEL, DEVICE),
+    DEVICE_PLUGIN: (DEVICE_PLUGIN, INVENTORY, KUBELET, KERNEL, STORE),
+    INVENTORY: (INVENTORY, ATTACHMENT, DEVICE, CNI, KERNEL, STORE),
+    KUBELET: (KUBELET,),
     "startup": ("startup",),
 }
 NETLINK = "pyroute2"
@@ -34,7 +41,8 @@ ADDRESSES = "netaddr"
 
 
 def python_files(*directories: str) -> list[Path]:
-    return sorted(path for d in directories for path in (REPOSITORY / d).rglob("*.py"))
+    found = (path for d in directories for path in (REPOSITORY / d).rglob("*.py"))
+    return sorted(path for path in found if not path.stem.endswith(("_pb2", "_grpc")))  # made
 
 
 def module_name(path: Path) -> str:
