@@ -13,7 +13,6 @@ import time
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
-_STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def begin(program: str, level: str, form: str) -> None:
@@ -29,10 +28,8 @@ def begin(program: str, level: str, form: str) -> None:
 class _Text(logging.Formatter):
     """Stamp, level, program and message; a message is one line, whatever it quotes."""
 
-    converter = time.gmtime
-
     def __init__(self, program: str) -> None:
-        super().__init__(datefmt=_STAMP)
+        super().__init__()
         self._head = f"{program}[{os.getpid()}]"
 
     def format(self, record: logging.LogRecord) -> str:
@@ -42,22 +39,20 @@ class _Text(logging.Formatter):
             text = f"{text}: {self.formatException(record.exc_info)}"
         clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
         level = record.levelname.lower()
-        return f"{self.formatTime(record, self.datefmt)} {level} {self._head}: {clean}"
+        return f"{_stamp(record)} {level} {self._head}: {clean}"
 
 
 class _Json(logging.Formatter):
     """One object per line."""
 
-    converter = time.gmtime
-
     def __init__(self, program: str) -> None:
-        super().__init__(datefmt=_STAMP)
+        super().__init__()
         self._program = program
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's line."""
         entry = {
-            "time": self.formatTime(record, self.datefmt),
+            "time": _stamp(record),
             "level": record.levelname.lower(),
             "program": self._program,
             "pid": os.getpid(),
@@ -66,3 +61,7 @@ class _Json(logging.Formatter):
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         return json.dumps(entry)
+
+
+def _stamp(record: logging.LogRecord) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))

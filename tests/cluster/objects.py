@@ -2,6 +2,7 @@
 """Objects of the cluster as tests want them: networks, pods, Deployments."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tests.cluster.api import Object
@@ -45,14 +46,18 @@ NETWORK_DEFINITION: Object = {
 REQUESTS = {"ips": True, "mac": True}
 
 
-def network(name: str, **config: Any) -> Object:
-    """Return a NetworkAttachmentDefinition of `sriov`, with its configuration's other keys."""
+def network(name: str, resource: str = "", **config: Any) -> Object:
+    """Return a NetworkAttachmentDefinition of `sriov`, with its configuration's other keys.
+
+    Multus hands over the device that kubelet has chosen from `resource`.
+    """
     logged = {"logFile": LOG, "logLevel": "debug"}
     whole = {"cniVersion": "1.1.0", "name": name, "type": "sriov", **logged, **config}
+    chosen = {"annotations": {"k8s.v1.cni.cncf.io/resourceName": resource}} if resource else {}
     return {
         "apiVersion": "k8s.cni.cncf.io/v1",
         "kind": "NetworkAttachmentDefinition",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": name, "namespace": "default", **chosen},
         "spec": {"config": json.dumps(whole)},
     }
 
@@ -73,8 +78,11 @@ BLUE = network("blue", master="eth1", vlan=200, capabilities=REQUESTS, ipam=addr
 GREEN = network("green", master="eth0", vlan=300, capabilities=REQUESTS, ipam=addresses("10.1.0"))
 
 
-def pod_template(*networks: str | Object) -> Object:
-    """Return metadata and spec of a pod that sleeps; `networks` by name or as Multus' requests."""
+def pod_template(*networks: str | Object, resources: Mapping[str, int] | None = None) -> Object:
+    """Return metadata and spec of a pod that sleeps; `networks` by name or as Multus' requests.
+
+    `resources` are how many devices it wants of which.
+    """
     requests = [{"name": each} if isinstance(each, str) else each for each in networks]
     metadata = {"annotations": {f"{GROUP}/networks": json.dumps(requests)}} if networks else {}
     container = {
@@ -83,6 +91,7 @@ def pod_template(*networks: str | Object) -> Object:
         "imagePullPolicy": "Never",
         # as process 1, sleep would ignore SIGTERM
         "command": ["/bin/sh", "-c", "trap exit TERM; sleep 1000000 & wait"],
+        "resources": {"limits": {name: str(count) for name, count in (resources or {}).items()}},
     }
     spec = {
         "containers": [container],
@@ -93,16 +102,18 @@ def pod_template(*networks: str | Object) -> Object:
     return {"metadata": metadata, "spec": spec}
 
 
-def pod(name: str, *networks: str | Object) -> Object:
+def pod(name: str, *networks: str | Object, resources: Mapping[str, int] | None = None) -> Object:
     """Return a pod."""
-    template = pod_template(*networks)
+    template = pod_template(*networks, resources=resources)
     metadata = {"name": name, "namespace": "default", **template["metadata"]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
-def deployment(name: str, replicas: int, *networks: str | Object) -> Object:
+def deployment(
+    name: str, replicas: int, *networks: str | Object, resources: Mapping[str, int] | None = None
+) -> Object:
     """Return a Deployment, whose pods are labelled with its name."""
-    template = pod_template(*networks)
+    template = pod_template(*networks, resources=resources)
     template["metadata"]["labels"] = {"app": name}
     return {
         "apiVersion": "apps/v1",

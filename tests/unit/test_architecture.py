@@ -16,6 +16,7 @@ DEVICE, KERNEL, STORE = "sriov_cni.device", "sriov_cni.kernel", "sriov_cni.store
 IPAM_CLIENT = "sriov_cni.attachment.ipam_client"
 INVENTORY, KUBELET = "sriov_node.inventory", "sriov_node.kubelet"
 DEVICE_PLUGIN, METRICS = "sriov_node.device_plugin", "sriov_node.metrics"
+WATCH = "sriov_node.directory_watch"
 # Who may import what of the project. The longest key that a module's name begins with counts.
 ARROWS: dict[str, tuple[str, ...]] = {
     "sriov_cni": (),
@@ -29,11 +30,12 @@ ARROWS: dict[str, tuple[str, ...]] = {
     KERNEL: (KERNEL,),
     STORE: (),
     "ipam": ("ipam", CNI, STORE),
-    "sriov_node": (INVENTORY, DEVICE_PLUGIN, KUBELET, METRICS, "sriov_node.agent", "sriov_cni"),
+    WATCH: (),
+    "sriov_node": ("sriov_node", "sriov_cni"),
     METRICS: (METRICS, INVENTORY, DEVICE_PLUGIN, KUBELET, KERNEL, DEVICE),
-    DEVICE_PLUGIN: (DEVICE_PLUGIN, INVENTORY, KUBELET, KERNEL, STORE),
-    INVENTORY: (INVENTORY, ATTACHMENT, DEVICE, CNI, KERNEL, STORE),
-    KUBELET: (KUBELET,),
+    DEVICE_PLUGIN: (DEVICE_PLUGIN, INVENTORY, KUBELET, WATCH, KERNEL, STORE),
+    INVENTORY: (INVENTORY, ATTACHMENT, DEVICE, CNI, KERNEL, STORE, WATCH),
+    KUBELET: (KUBELET, WATCH),
     "startup": ("startup",),
 }
 NETLINK = "pyroute2"
