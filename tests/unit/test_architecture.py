@@ -13,6 +13,7 @@ PRODUCT = ("sriov_cni", "ipam", "sriov_node", "startup")
 CNI, COMMANDS = "sriov_cni.cni", "sriov_cni.commands"
 ATTACHMENT, POD = "sriov_cni.attachment", "sriov_cni.pod"
 DEVICE, KERNEL, STORE = "sriov_cni.device", "sriov_cni.kernel", "sriov_cni.store"
+DOCUMENT = "sriov_cni.cni.document"
 IPAM_CLIENT = "sriov_cni.attachment.ipam_client"
 INVENTORY, KUBELET = "sriov_node.inventory", "sriov_node.kubelet"
 DEVICE_PLUGIN, METRICS = "sriov_node.device_plugin", "sriov_node.metrics"
@@ -33,7 +34,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     WATCH: (),
     "sriov_node": ("sriov_node", "sriov_cni"),
     METRICS: (METRICS, INVENTORY, DEVICE_PLUGIN, KUBELET, KERNEL, DEVICE),
-    DEVICE_PLUGIN: (DEVICE_PLUGIN, INVENTORY, KUBELET, WATCH, KERNEL, STORE),
+    DEVICE_PLUGIN: (DEVICE_PLUGIN, INVENTORY, KUBELET, DOCUMENT, KERNEL, STORE),
     INVENTORY: (INVENTORY, ATTACHMENT, DEVICE, CNI, KERNEL, STORE, WATCH),
     KUBELET: (KUBELET, WATCH),
     "startup": ("startup",),
