@@ -29,7 +29,7 @@ def _try(target: FuzzTarget, data: bytes) -> None:
 
 def main(name: str, directory: str, seconds: str) -> None:
     """Run until the time is over or a rule is broken."""
-    with atheris.instrument_imports(include=["sriov_cni", "ipam"]):
+    with atheris.instrument_imports(include=["sriov_cni", "ipam", "sriov_node"]):
         target: FuzzTarget = importlib.import_module(f"tests.hostile.targets.{name}").TARGET
     corpus = Path(directory, "corpus")
     corpus.mkdir()

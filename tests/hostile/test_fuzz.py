@@ -14,7 +14,7 @@ import pytest
 from tests.hostile import sandbox
 from tests.hostile.case import decode
 
-_TARGETS = ("configurations", "requests", "answers", "records", "trees")
+_TARGETS = ("configurations", "requests", "answers", "records", "trees", "node_configurations")
 _SECONDS = int(os.environ.get("HOSTILE", "15"))
 _DONE = re.compile(r"#(\d+)\s+DONE\s+cov: (\d+)")
 

@@ -12,6 +12,7 @@ from sriov_node.device_plugin import configuration
 from sriov_node.device_plugin.assignment import Assignment, assign, summary
 from sriov_node.device_plugin.resource import Members, Resource, Selector
 from sriov_node.inventory.device import Device, State, Use
+from tests.assignments import DEVICES
 from tests.documents import text
 from tests.nics import ACCELERATOR_CLASS, infiniband_vf, pf, sub_function, vf
 
@@ -179,18 +180,6 @@ def test_what_a_pod_holds_stays_whatever_it_is(device: Device) -> None:
     assert ids(found) == {ALL.name: [device.id]}
 
 
-DEVICES = [
-    *(vf(index, of) for index in range(3) for of in (0, 1)),
-    *(
-        vf(4, driver="vfio-pci"),
-        vf(5, driver=None),
-        pf(0),
-        pf(1, enabled_vfs=0),
-        infiniband_vf(0),
-        infiniband_vf(1),
-    ),
-    *(sub_function(9), sub_function(10), vf(6)._replace(use=Use(State.HOST, "address"))),
-]
 selectors = st.builds(
     Selector,
     vendors=st.sampled_from([(), ("8086",), ("15b3",)]),

@@ -19,6 +19,7 @@ from sriov_node.device_plugin.configuration import (
     Configuration,
 )
 from sriov_node.device_plugin.resource import Resource, Selector
+from tests.assignments import broken_rules
 from tests.values import VALUES
 
 GOOD = {"resourceName": "good", "selectors": {}}
@@ -280,16 +281,6 @@ resources = st.fixed_dictionaries(
 documents = trees | st.fixed_dictionaries({"resourceList": st.lists(resources, max_size=3) | trees})
 
 
-def require_right(found: Configuration) -> None:
-    """Fail unless everything found can be told in a line, and served."""
-    lines = [*map(str, found.faults), *found.warnings]
-    assert all(line.isprintable() for line in lines)
-    assert len({resource.name for resource in found.resources}) == len(found.resources)
-    assert all(resource.selectors for resource in found.resources)
-    at_fault = {fault.resource for fault in found.faults}
-    assert not at_fault & {resource.name for resource in found.resources}
-
-
 @given(documents)
 @example({"resourceList": [{"resourceName": "net", "selectors": {"pfNames": ["\ud800"]}}]})
 def test_whatever_a_document_says_is_served_or_told(document: Any) -> None:
@@ -297,9 +288,9 @@ def test_whatever_a_document_says_is_served_or_told(document: Any) -> None:
         content = json.dumps(document).encode()
     except ValueError:
         return
-    require_right(configuration.parse(content, "intel.com"))
+    assert [*broken_rules(configuration.parse(content, "intel.com"))] == []
 
 
 @given(st.binary(max_size=200))
 def test_whatever_bytes_are_read_are_served_or_told(content: bytes) -> None:
-    require_right(configuration.parse(content, "intel.com"))
+    assert [*broken_rules(configuration.parse(content, "intel.com"))] == []
