@@ -34,7 +34,8 @@ def embedded(network: str) -> str:
 
 
 DEPLOYED = [path.read_text() for path in sorted((ROOT / "deploy" / "networks").iterdir())]
-EXAMPLES = [*blocks("json"), *map(embedded, NETWORKS + DEPLOYED), text(EXAMPLE)]
+OF_NETWORKS = [block for block in blocks("json") if '"resourceList"' not in block]
+EXAMPLES = [*OF_NETWORKS, *map(embedded, NETWORKS + DEPLOYED), text(EXAMPLE)]
 
 
 def wanted(config: Document, args: str = "") -> configuration.Configuration | None:
