@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from sriov_cni.cni.document import shown
 
 # What Go writes of the established plugin's own structures, which is how its operator makes files:
-# two keys in this case, and two that the file is not meant to have.
-_WRITTEN_BY_GO = ("IsRdma", "NeedVhostNet")
-_EMPTY_FROM_GO = ("SelectorObj", "SelectorObjs")
+# two keys in this case, and two that mean nothing.
+_SPELT_BY_GO = ("IsRdma", "NeedVhostNet")
+_MEANINGLESS = ("SelectorObj", "SelectorObjs")
 _MOST_GUESSES = 100  # a guess takes a fraction of a millisecond
 Value = TypeVar("Value")
 
@@ -162,10 +162,10 @@ def fields(
     for key, value in values.items():
         right = right_of.get(key.lower())
         if right is None:
-            if value is not None or key not in _EMPTY_FROM_GO:
+            if key not in _MEANINGLESS:
                 findings.unknown(key, where, known)
             continue
-        if key != right and key not in _WRITTEN_BY_GO:
+        if key != right and key not in _SPELT_BY_GO:
             findings.warn(f"key {where}{_quoted(key)} is taken for {right}: correct its spelling")
         found[right] = value
     return Fields(found, where, findings)

@@ -115,6 +115,8 @@ def test_what_a_pod_has_or_gives_back_stays_where_it_is(state: State) -> None:
 def test_sub_functions_are_for_their_own_resources() -> None:
     found = assign([ALL, SUB_FUNCTIONS], [vf(), sub_function()], {})
     assert ids(found) == {ALL.name: [vf().id], SUB_FUNCTIONS.name: [sub_function().id]}
+    found = assign([SUB_FUNCTIONS], [sub_function()._replace(class_code=0)], {})
+    assert ids(found) == {SUB_FUNCTIONS.name: [sub_function().id]}
     found = assign([SUB_FUNCTIONS], [vf(), sub_function()._replace(driver=None)], {})
     assert ids(found) == {SUB_FUNCTIONS.name: []}
 
@@ -139,12 +141,12 @@ def test_one_line_tells_what_a_resource_got_and_which_keys_refused() -> None:
         Resource("a.b/two", either),
         Resource("a.b/three", (Selector(),)),
     ]
-    dpdk = [vf(index, driver="vfio-pci") for index in (1, 2)]
-    found = assign(resources, [vf(0), *dpdk, infiniband_vf()], {})
+    others = [infiniband_vf(0), infiniband_vf(1), vf(1, driver="vfio-pci")]
+    found = assign(resources, [vf(0), *others], {})
     assert [summary(found, resource.name) for resource in resources] == [
-        "a.b/one: devices: 1; refused: 2 by drivers, 1 by vendors",
-        "a.b/two: devices: 1; refused: 2 by vendors and drivers",
-        "a.b/three: devices: 2; refused: none",
+        "a.b/one: devices: 1; refused: 2 by vendors, 1 by drivers",
+        "a.b/two: devices: 2; refused: 1 by vendors and drivers",
+        "a.b/three: devices: 1; refused: none",
     ]
 
 

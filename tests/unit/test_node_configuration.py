@@ -175,6 +175,24 @@ def test_every_item_of_one_pf_counts() -> None:
     )
 
 
+def test_a_driver_under_both_its_names_is_worth_no_word() -> None:
+    names = ["i40evf", "iavf", "ixgbevf"]
+    assert selector(drivers=names).drivers == tuple(names)
+
+
+def test_additional_info_of_one_device_adds_up_however_it_is_written() -> None:
+    info = {"01:10.0": {"a": "1", "b": "1"}, "0000:01:10.0": {"b": "2"}, "*": None}
+    assert resource(additionalInfo=info).additional_info == {
+        "0000:01:10.0": {"a": "1", "b": "2"},
+        "*": {},
+    }
+
+
+def test_half_a_surrogate_pair_becomes_what_go_makes_of_it() -> None:
+    info = {"*": {"a\ud800": "\udc00b"}}
+    assert resource(additionalInfo=info).additional_info == {"*": {"a\ufffd": "\ufffdb"}}
+
+
 def test_absent_and_null_and_empty_are_the_same() -> None:
     nothing: dict[str, Any] = {"vendors": None, "devices": [], "isRdma": None}
     assert selector(**nothing) == Selector()

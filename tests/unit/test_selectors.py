@@ -125,6 +125,22 @@ def test_a_pf_without_network_device_is_known_by_its_address() -> None:
     assert refusal(nameless, pfNames=["eth0"]) == ("pfNames: VF 3 of 0000:01:00.0, wanted is eth0")
 
 
+def test_the_names_of_a_pf_are_compared_in_either_case() -> None:
+    shouting = vf(3)._replace(pf_names=("ENS1F0", "Uplink"))
+    assert takes(shouting, pfNames=["ens1f0#3"])
+    assert takes(shouting, pfNames=["upLINK"])
+
+
+def test_a_vf_whose_index_nobody_knows_is_none() -> None:
+    assert not takes(vf()._replace(number=None), pfNames=["eth0"])
+
+
+def test_without_ranges_every_number_is_meant() -> None:
+    highest = (1 << 32) - 1
+    assert takes(sub_function(highest), pfNames=["p0"])
+    assert takes(sub_function(highest), pfNames=[f"p0#{highest}"])
+
+
 def test_a_link_type_that_nobody_knows_is_none() -> None:
     said = "linkTypes: link type is unknown, wanted is ether"
     assert refusal(vf()._replace(link_type=None), linkTypes=["ether"]) == said
