@@ -6,7 +6,7 @@ takes a device has it. What a pod holds stays where it is.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sriov_node.device_plugin.resource import Resource, Selector
@@ -30,16 +30,15 @@ class Assignment(NamedTuple):
 
 
 def assign(
-    resources: Iterable[Resource], devices: Iterable[Device], held: Mapping[str, str]
+    resources: Sequence[Resource], devices: Iterable[Device], held: Mapping[str, str]
 ) -> Assignment:
     """Give each device to at most one resource.
 
     `held` is what kubelet says that pods have, by device ID: the full name of the resource they
     have it from. That one keeps the device, whatever its selectors say now, and no other gets it.
     """
-    kept = list(resources)
-    takers = {resource.name: taker_of(resource) for resource in kept}
-    first = {resource.name: next(iter(resource.selectors), Selector()) for resource in kept}
+    takers = {resource.name: taker_of(resource) for resource in resources}
+    first = {resource.name: next(iter(resource.selectors), Selector()) for resource in resources}
     taken: dict[str, dict[str, Selector]] = {name: {} for name in takers}
     refused: dict[str, str] = {}
     refusals: dict[str, Counter[str]] = {name: Counter() for name in takers}

@@ -19,6 +19,7 @@ from sriov_node.inventory.device import ETHER, INFINIBAND
 LARGEST = 1 << 20  # bytes; a ConfigMap can have no more
 NET_DEVICE, SUB_FUNCTION = "netDevice", "auxNetDevice"
 _CARRIER = "carrier"
+_VIA = "device-plugin"
 _ALL = "*"  # of additionalInfo: every device
 
 DOCUMENT_KEYS = ("resourceList",)
@@ -136,16 +137,17 @@ def _resource(
     places[name], findings.resource = findings.resource, name
     if "-" in name:
         findings.warn(f"no shell can read {_variable(name)}, the variable that containers get")
-    auxiliary = _is_auxiliary(given)
-    given.choice("via", "device-plugin")
+    auxiliary = given.text("deviceType", _device_type, NET_DEVICE) == SUB_FUNCTION
+    allocation = given.text("allocation", names.one_of("none", "packed", "balanced"), "none")
+    given.text("via", names.one_of(_VIA), _VIA)
     return Resource(
         name=name,
         selectors=tuple(_selectors(given, auxiliary=auxiliary)),
         auxiliary=auxiliary,
         exclude_topology=given.boolean("excludeTopology"),
         additional_info=_additional_info(given, auxiliary=auxiliary),
-        allocation=Allocation(given.choice("allocation", "none", "packed", "balanced")),
-        watch_carrier=_CARRIER in given.texts("health", _witness),
+        allocation=Allocation(allocation or "none"),
+        watch_carrier=_CARRIER in given.texts("health", names.one_of(_CARRIER)),
     )
 
 
@@ -161,18 +163,10 @@ def _variable(name: str) -> str:
     return "PCIDEVICE_" + name.replace("/", "_").replace(".", "_").upper()
 
 
-def _is_auxiliary(given: Fields) -> bool:
-    kind = given.values.get("deviceType")
-    if kind == "accelerator":
-        given.wrong("deviceType", f'"{NET_DEVICE}" or "{SUB_FUNCTION}": no others are served yet')
-        return False
-    return given.choice("deviceType", NET_DEVICE, SUB_FUNCTION) == SUB_FUNCTION
-
-
-def _witness(text: str) -> str:
-    if text != _CARRIER:
-        raise ValueError(f'"{_CARRIER}"')
-    return text
+def _device_type(text: str) -> str:
+    if text == "accelerator":
+        raise ValueError(f'"{NET_DEVICE}" or "{SUB_FUNCTION}": no others are served yet')
+    return names.one_of(NET_DEVICE, SUB_FUNCTION)(text)
 
 
 def _selectors(given: Fields, *, auxiliary: bool) -> Iterator[Selector]:
@@ -212,8 +206,8 @@ def _selector(
         acpi_indexes=given.texts("acpiIndexes", names.plain),
         pf_names=given.texts("pfNames", partial(members.parse, read=names.plain)),
         root_devices=given.texts("rootDevices", partial(members.parse, read=names.pci_address)),
-        link_types=given.texts("linkTypes", _link_type),
-        aux_types=given.texts("auxTypes", _aux_type),
+        link_types=given.texts("linkTypes", names.one_of(ETHER, INFINIBAND)),
+        aux_types=given.texts("auxTypes", names.one_of("sf")),
         is_rdma=given.boolean("isRdma"),
         need_vhost_net=given.boolean("needVhostNet"),
     )
@@ -228,18 +222,6 @@ def _drivers(given: Fields) -> Iterator[str]:
         if other is not None and other not in drivers:
             given.findings.warn(f"{given.where}drivers: {driver} is taken for {other}, too")
             yield other
-
-
-def _link_type(text: str) -> str:
-    if text not in (ETHER, INFINIBAND):
-        raise ValueError(f'"{ETHER}" or "{INFINIBAND}"')
-    return text
-
-
-def _aux_type(text: str) -> str:
-    if text != "sf":
-        raise ValueError('"sf": there are no other sub-functions')
-    return text
 
 
 def _additional_info(given: Fields, *, auxiliary: bool) -> dict[str, dict[str, str]]:

@@ -128,14 +128,6 @@ class Fields(NamedTuple):
         self.wrong(key, "true or false")
         return False
 
-    def choice(self, key: str, *choices: str) -> str:
-        """Return one of some strings, the first where the key is absent or empty."""
-        value = self.values.get(key)
-        if value in choices or value is None or value == "":
-            return value or choices[0]
-        self.wrong(key, " or ".join(f'"{choice}"' for choice in choices))
-        return choices[0]
-
     def texts(self, key: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
         """Return what `read` makes of each string of a list."""
         listed = self.values.get(key)

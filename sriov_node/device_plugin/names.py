@@ -6,6 +6,7 @@ The rules for resources are kubelet's: it refuses another name when the resource
 """
 
 import re
+from collections.abc import Callable
 
 from sriov_cni.kernel.sysfs import is_pci_address
 
@@ -57,3 +58,14 @@ def plain(text: str) -> str:
     if not text or not text.isprintable() or text != text.strip():
         raise ValueError("a name, without blanks around it")
     return text
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Return a function that returns one of these texts; its ValueError lists them."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(" or ".join(f'"{choice}"' for choice in choices))
+        return text
+
+    return read

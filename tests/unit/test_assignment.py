@@ -2,7 +2,6 @@
 """Which resource gets which device: the first that takes it, and what a pod holds stays."""
 
 import random
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -24,11 +23,6 @@ SUB_FUNCTIONS = Resource("nvidia.com/sf", (Selector(),), auxiliary=True)
 
 def ids(found: Assignment) -> dict[str, list[str]]:
     return {name: list(devices) for name, devices in found.taken.items()}
-
-
-def assigned(resources: Iterable[Resource], *devices: Device, **held: str) -> Assignment:
-    by_id = {device.id: held[key] for key, device in zip(held, devices, strict=False)}
-    return assign(resources, devices, by_id)
 
 
 def reason(device: Device) -> str:

@@ -45,7 +45,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("resourcePrefix", "a" * 64, PREFIX),
     ("resourcePrefix", "a." * 123 + "io", PREFIX),
     ("deviceType", "netdevice", '"netDevice" or "auxNetDevice"'),
-    ("deviceType", 5, '"netDevice" or "auxNetDevice"'),
+    ("deviceType", 5, "a string"),
     ("deviceType", "accelerator", '"netDevice" or "auxNetDevice": no others are served yet'),
     ("excludeTopology", "true", "true or false"),
     ("allocation", "spread", '"none" or "packed" or "balanced"'),
