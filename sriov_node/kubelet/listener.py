@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A socket in one of kubelet's directories, which the newest process that serves it has.
+
+The socket gets its name by a renaming: at every moment, somebody who serves is behind the name.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Collection
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from grpclib.server import Server
+
+from sriov_node.kubelet.paths import require_short
+
+if TYPE_CHECKING:
+    from grpclib._typing import IServable
+
+_BACKLOG = 100
+
+
+class Listener:
+    """Services at a path. Raises ValueError if the path is too long for a socket."""
+
+    def __init__(self, path: str, services: "Collection[IServable]") -> None:
+        require_short(path)
+        self.path = path
+        self._services = services
+        self._server: Server | None = None
+        self._identity: tuple[int, int] | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether our own socket has the path."""
+        return self._identity is not None and _identity(self.path) == self._identity
+
+    @property
+    def superseded(self) -> bool:
+        """Whether another process's socket has the path that ours had."""
+        return self._identity is not None and _identity(self.path) not in (None, self._identity)
+
+    async def place(self) -> None:
+        """Put a socket at the path and serve there; connections made before go on.
+
+        Raises OSError where that cannot be.
+        """
+        directory, name = os.path.split(self.path)
+        temporary = f"{directory}/.{name.removesuffix('.sock')}"  # hidden: kubelet passes over it
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # of a killed process
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            listening.bind(temporary)
+            os.chmod(temporary, 0o600)
+            listening.listen(_BACKLOG)
+            identity = _identity(temporary)
+            os.rename(temporary, self.path)
+        except OSError:
+            listening.close()
+            raise
+        self._stop_listening()
+        self._server, self._identity = Server(self._services), identity
+        await self._server.start(sock=listening, backlog=_BACKLOG)
+
+    async def close(self, *, remove: bool) -> None:
+        """End serving; `remove`: take the path away, unless it is another process's by now."""
+        if remove and self.in_place:
+            os.unlink(self.path)
+        if self._server is not None:
+            self._server.close()
+            await asyncio.sleep(0)  # calls end; connections, once their callers close them
+        self._server = self._identity = None
+
+    def _stop_listening(self) -> None:
+        # Server.close() would end the calls that are being served as well: kubelet's own streams
+        if self._server is not None and self._server._server is not None:
+            self._server._server.close()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
