@@ -52,7 +52,26 @@ class _Client:
         self.options = api.DevicePluginOptions()
 
 
-class Kubelet(RegistrationBase, PodResourcesListerBase):
+class _PodResources(PodResourcesListerBase):
+    """Tells of containers that run."""
+
+    def __init__(self, running: list[Allocated]) -> None:
+        self._running = running
+
+    async def List(  # noqa: N802
+        self, stream: Stream[pods_api.ListPodResourcesRequest, pods_api.ListPodResourcesResponse]
+    ) -> None:
+        """Answer which container has what."""
+        await stream.recv_message()
+        answer = pods_api.ListPodResourcesResponse()
+        for given in self._running:
+            pod = answer.pod_resources.add(name=given.pod, namespace="default")
+            container = pod.containers.add(name="main")
+            container.devices.add(resource_name=given.resource, device_ids=given.ids)
+        await stream.send_message(answer)
+
+
+class Kubelet(RegistrationBase):
     """A kubelet with its own directory.
 
     `registrations` counts by resource. `running` is what containers have at present.
@@ -84,7 +103,7 @@ class Kubelet(RegistrationBase, PodResourcesListerBase):
         with suppress(FileNotFoundError):
             os.unlink(f"{self.directory}/pod-resources/kubelet.sock")
         for path in (self.socket, f"{self.directory}/pod-resources/kubelet.sock"):
-            server = Server([self])
+            server = Server([self, _PodResources(self.running)])
             await server.start(path=path)
             self._servers.append(server)
 
@@ -189,48 +208,8 @@ class Kubelet(RegistrationBase, PodResourcesListerBase):
                 self._found[path] = identity
                 await self._discover(path)
 
-    async def Register(  # noqa: N802
-        self, stream: Stream[api.RegisterRequest, api.Empty]
-    ) -> None:
-        """Connect to the plugin, then answer."""
-        request = await stream.recv_message()
-        assert request is not None
-        if self.refusal:
-            raise GRPCError(Status.UNKNOWN, self.refusal)
-        if request.version != "v1beta1" or "/" not in request.resource_name:
-            raise GRPCError(Status.UNKNOWN, f"unsupported: {request}")
-        try:
-            await self._connect(request.resource_name, f"{self.plugins}/{request.endpoint}")
-        except (OSError, GRPCError) as error:
-            raise GRPCError(Status.UNKNOWN, f"failed to dial device plugin: {error}") from None
-        await stream.send_message(api.Empty())
-
-    async def List(  # noqa: N802
-        self, stream: Stream[pods_api.ListPodResourcesRequest, pods_api.ListPodResourcesResponse]
-    ) -> None:
-        """Answer which container has what."""
-        await stream.recv_message()
-        answer = pods_api.ListPodResourcesResponse()
-        for given in self.running:
-            pod = answer.pod_resources.add(name=given.pod, namespace="default")
-            container = pod.containers.add(name="main")
-            container.devices.add(resource_name=given.resource, device_ids=given.ids)
-        await stream.send_message(answer)
-
-    async def _discover(self, path: str) -> None:
-        channel = Channel(path=path)
-        stub = DiscoveryStub(channel)
-        try:
-            info = await stub.GetInfo(discovery_api.InfoRequest(), timeout=DISCOVERY)
-            assert (info.type, info.endpoint) == ("DevicePlugin", path)
-            assert "v1beta1" in info.supported_versions
-            await self._connect(info.name, path)
-            status = discovery_api.RegistrationStatus(plugin_registered=True)
-            await stub.NotifyRegistrationStatus(status, timeout=DISCOVERY)
-        finally:
-            channel.close()
-
-    async def _connect(self, resource: str, path: str) -> None:
+    async def connect(self, resource: str, path: str) -> None:
+        """Connect to a plugin at a socket and follow its list."""
         client = _Client(resource, path)
         try:
             client.options = await client.stub.GetDevicePluginOptions(api.Empty(), timeout=DIAL)
@@ -242,6 +221,35 @@ class Kubelet(RegistrationBase, PodResourcesListerBase):
         task = asyncio.create_task(self._run(client))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def Register(  # noqa: N802
+        self, stream: Stream[api.RegisterRequest, api.Empty]
+    ) -> None:
+        """Connect to the plugin, then answer."""
+        request = await stream.recv_message()
+        assert request is not None
+        if self.refusal:
+            raise GRPCError(Status.UNKNOWN, self.refusal)
+        if request.version != "v1beta1" or "/" not in request.resource_name:
+            raise GRPCError(Status.UNKNOWN, f"unsupported: {request}")
+        try:
+            await self.connect(request.resource_name, f"{self.plugins}/{request.endpoint}")
+        except (OSError, GRPCError) as error:
+            raise GRPCError(Status.UNKNOWN, f"failed to dial device plugin: {error}") from None
+        await stream.send_message(api.Empty())
+
+    async def _discover(self, path: str) -> None:
+        channel = Channel(path=path)
+        stub = DiscoveryStub(channel)
+        try:
+            info = await stub.GetInfo(discovery_api.InfoRequest(), timeout=DISCOVERY)
+            assert (info.type, info.endpoint) == ("DevicePlugin", path)
+            assert "v1beta1" in info.supported_versions
+            await self.connect(info.name, path)
+            status = discovery_api.RegistrationStatus(plugin_registered=True)
+            await stub.NotifyRegistrationStatus(status, timeout=DISCOVERY)
+        finally:
+            channel.close()
 
     async def _run(self, client: _Client) -> None:
         try:

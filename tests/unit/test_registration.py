@@ -2,6 +2,7 @@
 """Kubelet knows the resources, whatever happens to it, to its directory, or to the agent."""
 
 import asyncio
+import gc
 import os
 import shutil
 import time
@@ -64,10 +65,11 @@ async def node(
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def at_once() -> Iterator[None]:
+    """Not by polling or at the next attempt: both are further away than this, load or not."""
     start = time.monotonic()
     yield
-    assert time.monotonic() - start < seconds
+    assert time.monotonic() - start < 1.0
 
 
 def healthy(kubelet: Kubelet, name: str = NAME) -> bool:
@@ -115,7 +117,7 @@ def test_an_agent_that_is_there_before_kubelets_directory_registers_when_kubelet
             await asyncio.sleep(0.05)
             assert agent.registrar.state(NAME) is State.WAITING
             await kubelet.start()
-            with within(0.2):
+            with at_once():
                 await until(lambda: healthy(kubelet))
 
     asyncio.run(story())
@@ -147,7 +149,7 @@ def test_all_resources_are_back_soon_after_kubelet_is(tmp_path: Path, *, killed:
                 await asyncio.sleep(0.02 * restart)
                 assert not any(agent.registrar.registered(name) for name in names)
                 await kubelet.start()
-                with within(0.2):
+                with at_once():
                     await until(lambda: all(healthy(kubelet, name) for name in names))
 
     asyncio.run(story())
@@ -159,10 +161,10 @@ def test_kubelet_may_stay_away_for_long(tmp_path: Path) -> None:
             await agent.serve(pool(vf(0)))
             await until(lambda: healthy(kubelet))
             await kubelet.stop(killed=True)
-            await asyncio.sleep(1.2)  # attempts are rare by now
+            await asyncio.sleep(1.7)  # the next attempt is 1.4 s away
             assert 2 < agent.registrar.failures[NAME] < 8
             await kubelet.start()
-            with within(0.2):
+            with at_once():
                 await until(lambda: healthy(kubelet))
 
     asyncio.run(story())
@@ -177,7 +179,7 @@ def test_kubelets_whole_directory_may_go_and_come(tmp_path: Path) -> None:
             shutil.rmtree(kubelet.directory)
             await asyncio.sleep(0.05)
             await kubelet.start()
-            with within(0.2):
+            with at_once():
                 await until(lambda: healthy(kubelet))
 
     asyncio.run(story())
@@ -205,10 +207,8 @@ def test_a_stream_that_ends_is_followed_by_a_registration_at_once(tmp_path: Path
             await agent.serve(pool(vf(0)))
             await until(lambda: healthy(kubelet))
             kubelet.hang_up(NAME)
-            await until(lambda: not healthy(kubelet))
-            with within(0.2):
-                await until(lambda: healthy(kubelet))
-            assert kubelet.registrations[NAME] == 2
+            with at_once():
+                await until(lambda: kubelet.registrations[NAME] == 2 and healthy(kubelet))
 
     asyncio.run(story())
 
@@ -237,7 +237,7 @@ def test_a_successor_takes_the_name_over_and_the_predecessor_stays_quiet(tmp_pat
             await until(lambda: old.registrar.state(NAME) is State.SUPERSEDED)
             await old.stop()  # kubelet ends the new stream when the old one ends
             await until(lambda: kubelet.registrations[NAME] == 3)
-            with within(0.3):
+            with at_once():
                 await until(lambda: len(kubelet.free(NAME)) == 2)
             assert old.registrar.registrations[NAME] == 1
             await kubelet.restart()
@@ -350,6 +350,7 @@ def test_a_plugin_that_kubelet_finds_itself_registers_nowhere(tmp_path: Path) ->
 
 def test_hundreds_of_reconnects_leave_nothing_behind(tmp_path: Path) -> None:
     def held() -> tuple[int, int]:
+        gc.collect()  # what earlier tests left
         return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
 
     async def story() -> None:
