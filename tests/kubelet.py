@@ -139,6 +139,10 @@ class Kubelet(RegistrationBase):
         """Return the resources whose plugins are connected."""
         return sorted(self._clients)
 
+    def options(self, resource: str) -> api.DevicePluginOptions:
+        """Return what a connected plugin may be asked for."""
+        return self._clients[resource].options
+
     def numa_nodes(self, resource: str) -> Mapping[str, list[int]]:
         """Return the NUMA nodes of the known devices."""
         known = self._devices.get(resource, {})

@@ -47,6 +47,7 @@ class _Watcher:
         self.sent: api.ListAndWatchResponse | None = None
         self.news = asyncio.Event()
         self.told = asyncio.Event()  # it has the newest list
+        self.over = False
 
 
 class Endpoint(DevicePluginBase):
@@ -60,7 +61,6 @@ class Endpoint(DevicePluginBase):
         self._pool = pool
         self._list = _announcement(pool)
         self._files = files
-        self._closing = False
         self._watchers: list[_Watcher] = []
         self._kubelet: _Watcher | None = None
         self.when_left: Callable[[], None] = lambda: None
@@ -97,11 +97,17 @@ class Endpoint(DevicePluginBase):
             await self.listener.place()
 
     def update(self, pool: Pool) -> None:
-        """Have another pool of the same resource; streams learn what kubelet sees of it."""
+        """Have another pool of the same resource; streams learn what kubelet sees of it.
+
+        They end if its preference has come or gone: kubelet learns that with a registration.
+        """
         if pool == self._pool:
             return
+        options = self.options
         self._pool = pool
         self._publish()
+        if self.options != options:  # which kubelet asks for but once
+            self._end_streams()
         announcement = _announcement(pool)
         if announcement != self._list:
             self._list = announcement
@@ -109,9 +115,9 @@ class Endpoint(DevicePluginBase):
 
     async def stop(self, *, remove: bool) -> None:
         """End serving. `remove`: the resource is no more, and its socket and files go."""
-        self._closing = True
-        await self._tell_watchers()  # streams end properly before their server does
-        if remove:
+        self._end_streams()
+        await self._tell_watchers()  # they end properly before their server does
+        if remove and not self.listener.superseded:  # else the files are the successor's
             self._withdraw()
         await self.listener.close(remove=remove)
 
@@ -131,7 +137,7 @@ class Endpoint(DevicePluginBase):
         self._watchers.append(watcher)
         self._kubelet = self._kubelet or watcher
         try:
-            while not self._closing:
+            while not watcher.over:
                 watcher.news.clear()
                 if watcher.sent is not self._list:
                     watcher.sent = self._list
@@ -212,6 +218,11 @@ class Endpoint(DevicePluginBase):
             self._pool = self._pool._replace(offers=offers)
         self._list = _announcement(self._pool)
         await self._tell_watchers()
+
+    def _end_streams(self) -> None:
+        for watcher in self._watchers:
+            watcher.over = True
+        self._wake_watchers()
 
     async def _tell_watchers(self) -> None:
         """Have streams go on, and wait a moment for those whose callers listen."""

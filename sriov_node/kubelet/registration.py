@@ -160,7 +160,7 @@ class Registrar:
         """Bring an endpoint to where it should be with the kubelet that there is now."""
         listener = entry.endpoint.listener
         if listener.superseded:
-            entry.state = State.SUPERSEDED
+            entry.state, entry.kubelet = State.SUPERSEDED, None
             return
         if not listener.in_place:
             try:

@@ -14,6 +14,7 @@ import pytest
 
 from sriov_node.device_plugin.endpoint import Endpoint, Files
 from sriov_node.device_plugin.pool import Pool
+from sriov_node.device_plugin.resource import Allocation
 from sriov_node.kubelet.listener import Listener
 from sriov_node.kubelet.registration import Registrar, State
 from tests.functions import RESOURCE, Machine, pool, vf
@@ -66,7 +67,7 @@ async def node(
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """Not by polling or at the next attempt: both are further away than this, load or not."""
+    """Within a second: soon, on a loaded machine as well."""
     start = time.monotonic()
     yield
     assert time.monotonic() - start < 1.0
@@ -247,7 +248,7 @@ def test_a_successor_takes_the_name_over_and_the_predecessor_stays_quiet(tmp_pat
     asyncio.run(story())
 
 
-def test_a_predecessor_leaves_the_successors_socket_alone(tmp_path: Path) -> None:
+def test_a_predecessor_leaves_the_successors_socket_and_files_alone(tmp_path: Path) -> None:
     async def story() -> None:
         async with node(tmp_path) as (kubelet, old):
             endpoint = await old.serve(pool(vf(0)))
@@ -255,7 +256,38 @@ def test_a_predecessor_leaves_the_successors_socket_alone(tmp_path: Path) -> Non
             await new.serve(pool(vf(0)))
             await endpoint.stop(remove=True)
             assert Path(kubelet.plugins, endpoint.socket_name).is_socket()
+            assert os.listdir(tmp_path / "devinfo")
             await new.stop()
+
+    asyncio.run(story())
+
+
+def test_a_predecessor_is_back_if_its_successor_gives_up(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with node(tmp_path) as (kubelet, old):
+            await old.serve(pool(vf(0)))
+            await until(lambda: healthy(kubelet))
+            new = Agent(kubelet, tmp_path)
+            successor = await new.serve(pool(vf(0), vf(1)))
+            await until(lambda: len(kubelet.free(NAME)) == 2)
+            await until(lambda: old.registrar.state(NAME) is State.SUPERSEDED)
+            await new.registrar.stop()
+            await successor.stop(remove=True)
+            await until(lambda: len(kubelet.free(NAME)) == 1)
+            assert old.registrar.registered(NAME)
+
+    asyncio.run(story())
+
+
+def test_kubelet_learns_that_there_is_a_preference_now(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with node(tmp_path) as (kubelet, agent):
+            endpoint = await agent.serve(pool(vf(0), vf(1)))
+            await until(lambda: healthy(kubelet))
+            resource = RESOURCE._replace(allocation=Allocation.PACKED)
+            endpoint.update(pool(vf(1), vf(0), resource=resource))
+            await until(lambda: kubelet.registrations[NAME] == 2 and healthy(kubelet))
+            assert kubelet.options(NAME).get_preferred_allocation_available
 
     asyncio.run(story())
 
