@@ -10,7 +10,8 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from grpclib.server import Stream
 
-# AssertionError is grpclib's for an answer that ends within a message.
+# AssertionError is grpclib's for an answer that ends within a message, AttributeError for a
+# connection that ended before the call was made.
 FAILURES = (
     OSError,
     asyncio.TimeoutError,
@@ -19,6 +20,7 @@ FAILURES = (
     StreamTerminatedError,
     DecodeError,
     AssertionError,
+    AttributeError,
 )
 _MALFORMED = (DecodeError, AssertionError, NotImplementedError, struct.error)
 

@@ -60,9 +60,11 @@ class Listener:
         except OSError:
             listening.close()
             raise
-        self._stop_listening()
+        before = self._server
         self._server, self._identity = Server(self._services), identity
         await self._server.start(sock=listening, backlog=_BACKLOG)
+        if before is not None:
+            await _stop_listening(before)
 
     async def close(self, *, remove: bool) -> None:
         """End serving; `remove`: take the path away, unless it is another process's by now."""
@@ -73,10 +75,14 @@ class Listener:
             await asyncio.sleep(0)  # calls end; connections, once their callers close them
         self._server = self._identity = None
 
-    def _stop_listening(self) -> None:
-        # Server.close() would end the calls that are being served as well: kubelet's own streams
-        if self._server is not None and self._server._server is not None:
-            self._server._server.close()
+
+async def _stop_listening(server: Server) -> None:
+    """Accept no more connections, but serve those that there are, and who has just come."""
+    for _ in range(4):  # turns of the loop, until it has accepted who came before the renaming
+        await asyncio.sleep(0)
+    # Server.close() would end calls that are being served as well: kubelet's own streams
+    if server._server is not None:
+        server._server.close()
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -69,7 +69,7 @@ class _Entry:
         self.wake = asyncio.Event()
         self.state = State.WAITING
         self.kubelet: _Identity | None = None
-        self.since = 0.0  # time.monotonic() of the registration
+        self.since = 0.0  # time.monotonic() when kubelet was last called
         self.lost = False
         self.failure = ""
         endpoint.when_left = self.lose
@@ -162,14 +162,16 @@ class Registrar:
         if listener.superseded:
             entry.state, entry.kubelet = State.SUPERSEDED, None
             return
-        if not listener.in_place:
+        # in plugins_registry, kubelet comes back to a plugin only if it finds another socket
+        if not listener.in_place or (entry.lost and not self._active):
             try:
                 await listener.place()
             except FileNotFoundError:  # kubelet makes its directory when it starts
                 entry.state = State.WAITING
                 return
+            entry.since = time.monotonic()
         if not self._active:
-            entry.state = State.REGISTERED
+            entry.state, entry.lost = State.REGISTERED, False
         elif kubelet is None:
             entry.state, entry.kubelet = State.WAITING, None
         elif entry.lost or entry.kubelet != kubelet:

@@ -4,17 +4,24 @@
 import asyncio
 import gc
 import os
+import select
 import shutil
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from grpclib.client import Channel
 
 from sriov_node.device_plugin.endpoint import Endpoint, Files
 from sriov_node.device_plugin.pool import Pool
 from sriov_node.device_plugin.resource import Allocation
+from sriov_node.kubelet import registration
+from sriov_node.kubelet.api.pluginregistration_grpc import RegistrationStub as DiscoveryStub
+from sriov_node.kubelet.api.pluginregistration_pb2 import InfoRequest
+from sriov_node.kubelet.discovery import Discovery
 from sriov_node.kubelet.listener import Listener
 from sriov_node.kubelet.registration import Registrar, State
 from tests.functions import RESOURCE, Machine, pool, vf
@@ -292,6 +299,40 @@ def test_kubelet_learns_that_there_is_a_preference_now(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+def test_who_comes_while_a_socket_is_replaced_is_served(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = f"{tmp_path}/a.sock"
+        listener = Listener(path, [Discovery(NAME, path)])
+        await listener.place()
+        for _ in range(100):
+            channel = Channel(path=path)
+            asking = DiscoveryStub(channel).GetInfo(InfoRequest(), timeout=5)
+            asked = asyncio.create_task(asking)
+            await asyncio.sleep(0)
+            await listener.place()
+            assert (await asked).name == NAME
+            channel.close()
+        await listener.close(remove=True)
+
+    asyncio.run(story())
+
+
+def test_a_kubelet_that_ends_with_callers_in_its_queue_is_tried_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with node(tmp_path, started=False) as (kubelet, agent):
+            os.makedirs(kubelet.plugins)
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(kubelet.socket)
+                listening.listen()
+                await agent.serve(pool(vf(0)))
+                await until(lambda: bool(select.select([listening], [], [], 0)[0]))
+            await until(lambda: agent.registrar.failures[NAME] >= 2)
+            await kubelet.restart()
+            await until(lambda: healthy(kubelet))
+
+    asyncio.run(story())
+
+
 def test_at_no_moment_is_there_nobody_behind_the_name(tmp_path: Path) -> None:
     async def story() -> None:
         async with node(tmp_path) as (kubelet, agent):
@@ -376,6 +417,41 @@ def test_a_plugin_that_kubelet_finds_itself_registers_nowhere(tmp_path: Path) ->
             await until(lambda: healthy(kubelet))
             await until(lambda: agent.registrar.registered(NAME))
             assert not agent.registrar.registrations
+
+    asyncio.run(story())
+
+
+def test_a_kubelet_that_finds_plugins_itself_comes_back_when_it_has_lost_one(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with node(tmp_path, watcher=True) as (kubelet, agent):
+            endpoint = await agent.serve(pool(vf(0)))
+            for _ in range(3):
+                await kubelet.discover()
+                await until(lambda: healthy(kubelet))
+                kubelet.hang_up(NAME)
+                await until(lambda: not healthy(kubelet) and not endpoint.watched)
+                await asyncio.sleep(0.25)  # longer than the pauses so far
+
+    asyncio.run(story())
+
+
+def test_a_kubelet_that_registers_but_does_not_come_is_told_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stay_away(*_: str) -> None:
+        pass
+
+    async def story() -> None:
+        async with node(tmp_path) as (kubelet, agent):
+            with monkeypatch.context() as patched:
+                patched.setattr(registration, "_PATIENCE", 0.05)
+                patched.setattr(kubelet, "connect", stay_away)
+                await agent.serve(pool(vf(0)))
+                await until(lambda: agent.registrar.registrations[NAME] == 3)
+                assert not agent.registrar.registered(NAME)
+            await until(lambda: agent.registrar.registered(NAME))
 
     asyncio.run(story())
 
