@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sriov_cni.kernel.links import Link
 from sriov_cni.kernel.messages import FAMILIES, SCOPE_GLOBAL, AddressMessage
-from sriov_cni.kernel.netlink import Socket
+from sriov_cni.kernel.netlink import Message, Socket
 
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
 _NLM_F_EXCL, _NLM_F_CREATE = 0x200, 0x400
@@ -55,19 +55,29 @@ def list_of(sock: Socket, link_index: int) -> list[InterfaceAddress]:
     """Return the addresses of one device."""
     message = AddressMessage()
     message["index"] = link_index
-    return [
-        InterfaceAddress(
-            answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS"),
-            answer["prefixlen"],
-            answer["scope"],
-            tentative=bool(answer["flags"] & _IFA_F_TENTATIVE),
-            duplicate=bool(answer["flags"] & _IFA_F_DADFAILED),
-            optimistic=bool(answer["flags"] & _IFA_F_OPTIMISTIC),
-            permanent=bool(answer["flags"] & _IFA_F_PERMANENT),
-        )
-        for answer in sock.dump(_RTM_GETADDR, message, "listing addresses")
-        if answer["index"] == link_index  # kernels before 4.20 list all devices'
-    ]
+    answers = sock.dump(_RTM_GETADDR, message, "listing addresses")
+    # kernels before 4.20 list all devices'
+    return [_address(answer) for answer in answers if answer["index"] == link_index]
+
+
+def by_link(sock: Socket) -> dict[int, list[InterfaceAddress]]:
+    """Return the addresses of all devices of the socket's namespace, by the devices' indexes."""
+    found: dict[int, list[InterfaceAddress]] = {}
+    for answer in sock.dump(_RTM_GETADDR, AddressMessage(), "listing addresses"):
+        found.setdefault(answer["index"], []).append(_address(answer))
+    return found
+
+
+def _address(answer: Message) -> InterfaceAddress:
+    return InterfaceAddress(
+        answer.get_attr("IFA_LOCAL") or answer.get_attr("IFA_ADDRESS"),
+        answer["prefixlen"],
+        answer["scope"],
+        tentative=bool(answer["flags"] & _IFA_F_TENTATIVE),
+        duplicate=bool(answer["flags"] & _IFA_F_DADFAILED),
+        optimistic=bool(answer["flags"] & _IFA_F_OPTIMISTIC),
+        permanent=bool(answer["flags"] & _IFA_F_PERMANENT),
+    )
 
 
 def _broadcast(address: InterfaceAddress) -> str:

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from sriov_cni.kernel.errors import KernelError
 
-_NET = "/sys/class/net"
-_PCI = "/sys/bus/pci/devices"
+ROOT = "/sys"  # bus.py starts from it, too; unit tests put a tree of their own there
+_NET = f"{ROOT}/class/net"
+_PCI = f"{ROOT}/bus/pci/devices"
 # How sysfs says that something is not there, or that a driver does not have it.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.ENODEV, errno.EOPNOTSUPP)
 
