@@ -38,6 +38,10 @@ class Directory:
             _make(path, within)
             self._fd = os.open(path, flags, dir_fd=within)
 
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):  # it was opened
+            os.close(self._fd)
+
     def subdirectory(self, name: str, *, create: bool) -> "Directory":
         """Open a directory in this one, made where it is missing if `create`."""
         return Directory(name, create=create, within=self._fd)
@@ -62,6 +66,18 @@ class Directory:
     def _files(self) -> list[str]:
         with os.scandir(self._fd) as entries:
             return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+
+    def versions(self) -> dict[str, tuple[int, int]]:
+        """Return the names of all files as `names` does, with what changes when a file does.
+
+        That is its inode's number and the time of its last change: write() makes a new file.
+        """
+        found = {}
+        for name in self.names():
+            with suppress(FileNotFoundError):
+                status = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+                found[name] = (status.st_ino, status.st_mtime_ns)
+        return found
 
     def discard(self, name: str) -> None:
         """Remove the unfinished file of a killed writer; a missing one is no error."""
@@ -162,6 +178,14 @@ class LockFile:
         """Take the lock of one byte, waiting up to `patience` seconds; tell whether it was got."""
         kind = fcntl.LOCK_EX | fcntl.LOCK_NB
         return _acquired(lambda: fcntl.lockf(self._fd, kind, 1, offset), patience)
+
+    def is_held(self, offset: int) -> bool:
+        """Tell whether another process has the lock of one byte, without taking it."""
+        from struct import pack, unpack_from  # no operation of the plugins asks
+
+        asked = pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)  # struct flock
+        answer = fcntl.fcntl(self._fd, fcntl.F_GETLK, asked)
+        return bool(unpack_from("h", answer)[0] != fcntl.F_UNLCK)
 
     def release(self, offset: int) -> None:
         """Give the lock of one byte back."""

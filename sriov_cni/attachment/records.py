@@ -83,11 +83,19 @@ class AttachmentRecords:
         """Take a VF's lock if nobody holds it; tell whether it was got."""
         return self._acquire(address, 0)
 
+    def is_locked(self, address: str) -> bool:
+        """Tell whether another process has a VF's lock; it is not taken."""
+        with self._usable():
+            return self._lock_file().is_held(_lock_number(address))
+
     def _acquire(self, address: str, patience: float) -> bool:
         with self._usable():
-            if self._locks is None:
-                self._locks = LockFile(f"{self._path}/{_LOCK_FILE}")
-            return self._locks.acquire(_lock_number(address), patience)
+            return self._lock_file().acquire(_lock_number(address), patience)
+
+    def _lock_file(self) -> LockFile:
+        if self._locks is None:
+            self._locks = LockFile(f"{self._path}/{_LOCK_FILE}")
+        return self._locks
 
     def unlock(self, address: str) -> None:
         """Give a VF's lock back."""
@@ -99,7 +107,7 @@ class AttachmentRecords:
         """Return the record of an attachment, None if it has none; raise UnreadableError."""
         for name in self._names():
             if name.owner == owner:
-                return self._read(name)
+                return self.read(name)
         return None
 
     def claimant(self, address: str) -> Record | None:
@@ -109,7 +117,7 @@ class AttachmentRecords:
         """
         for name in self._names():
             if name.claim == address:
-                record = self._read(name)
+                record = self.read(name)
                 if record is not None and record.boot == self.boot:
                     return record
         return None
@@ -129,7 +137,7 @@ class AttachmentRecords:
         found = []
         for name in self._names():
             try:
-                record = self._read(name)
+                record = self.read(name)
             except UnreadableError as error:
                 log.write("error", str(error))
                 found += [name.owner] if error.network == network else []
@@ -144,6 +152,12 @@ class AttachmentRecords:
     def claimed_addresses(self) -> frozenset[str]:
         """Return the PCI addresses that records name, those of earlier boots included."""
         return frozenset(name.claim for name in self._names())
+
+    def versions(self) -> dict[FileName, tuple[int, int]]:
+        """Return the names of all records, each with what changes when its file does."""
+        with self._usable():
+            versions = self._directory.versions()
+        return {name: versions[str(name)] for name in _record_names(versions)}
 
     def write(self, record: Record) -> None:
         """Make a record durable."""
@@ -225,7 +239,7 @@ class AttachmentRecords:
         with self._usable():
             self._directory.remove(f"{_UNRESTORED},{address}")
 
-    def _read(self, name: FileName) -> Record | None:
+    def read(self, name: FileName) -> Record | None:
         """Return the record in a file, None if the file is gone; raise UnreadableError."""
         record = self._decoded(str(name))
         if record is not None:

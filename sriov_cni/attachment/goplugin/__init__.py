@@ -15,6 +15,7 @@ from contextlib import suppress
 from sriov_cni.attachment.records import AttachmentRecords
 from sriov_cni.cni.document import LONGEST_PATH
 from sriov_cni.cni.errors import CniError
+from sriov_cni.kernel.sysfs import is_pci_address
 
 _CLAIMS = "pci"  # the subdirectory of the claims on VFs
 
@@ -28,6 +29,14 @@ def pod_of(records: AttachmentRecords, address: str) -> str:
         claims = directory.subdirectory(_CLAIMS, create=False)
         return claims.read(address, LONGEST_PATH + 1).decode().strip()
     return ""
+
+
+def claimed(records: AttachmentRecords) -> list[str]:
+    """Return the PCI addresses of all VFs that the Go plugin keeps a file of (see `pod_of`)."""
+    with suppress(CniError), records.directory() as directory, suppress(FileNotFoundError):
+        names = directory.subdirectory(_CLAIMS, create=False).names()
+        return [name for name in names if is_pci_address(name)]
+    return []
 
 
 def end_claim(records: AttachmentRecords, address: str) -> None:
