@@ -219,8 +219,7 @@ def _address(text: str | None) -> str | None:
 def _text(path: str) -> str:
     """Return an attribute, "" without one; three system calls, where open() makes seven."""
     try:
-        # O_NONBLOCK: nothing here may make a whole node wait
-        fd = os.open(f"{sysfs.ROOT}/{path}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(f"{sysfs.ROOT}/{path}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
     try:

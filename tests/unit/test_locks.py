@@ -97,3 +97,12 @@ def test_a_lock_file_that_is_a_symbolic_link_is_refused(tmp_path: Path, path: st
     (tmp_path / "lock").symlink_to("elsewhere")
     with pytest.raises(OSError, match="symbolic links"):
         LockFile(path)
+
+
+def test_a_lock_is_seen_held_without_being_taken(path: str) -> None:
+    with holder(path) as process:
+        assert LockFile(path).is_held(7)
+        assert not LockFile(path).is_held(8)
+        process.kill()
+        process.wait()
+        assert not LockFile(path).is_held(7)

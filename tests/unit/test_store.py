@@ -270,3 +270,21 @@ def test_what_a_killed_writer_left_is_no_file_and_can_be_removed(tmp_path: Path)
     directory.discard("record")
     directory.discard("record")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_files_version_changes_when_the_file_is_replaced(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path), create=False)
+    directory.write("a", b"1")
+    directory.write("b", b"1")
+    before = directory.versions()
+    directory.write("a", b"2")
+    after = directory.versions()
+    assert before.keys() == after.keys() == {"a", "b"}
+    assert (before["a"] != after["a"], before["b"] == after["b"]) == (True, True)
+
+
+def test_a_directory_that_nobody_uses_any_more_is_closed(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        Directory(str(tmp_path), create=False).subdirectory("within", create=True).names()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
