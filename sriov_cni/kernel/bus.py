@@ -15,6 +15,7 @@ import os
 import re
 import struct
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 from sriov_cni.kernel import sysfs
@@ -30,6 +31,7 @@ _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _SIOCGIFFLAGS, _SIOCGIFINDEX = 0x8913, 0x8933  # include/uapi/linux/sockios.h
 _FLAGS, _INDEX = struct.Struct("=16sH22x"), struct.Struct("=16si20x")  # struct ifreq
 _IFF_UP = 0x1
+_is_address = lru_cache(maxsize=4096)(sysfs.is_pci_address)  # the same ones, again and again
 PCI, AUXILIARY = "bus/pci/devices", "bus/auxiliary/devices"
 
 
@@ -51,7 +53,7 @@ def pci_devices() -> dict[str, int]:
     """
     with as_kernel_errors(f"reading {sysfs.ROOT}/bus"):
         os.stat(f"{sysfs.ROOT}/bus")
-    return {name: at for name, at in _entries(PCI).items() if sysfs.is_pci_address(name)}
+    return {name: at for name, at in _entries(PCI).items() if _is_address(name)}
 
 
 def auxiliary_devices() -> dict[str, int]:
@@ -130,7 +132,7 @@ def parent(auxiliary: str) -> str | None:
     """Return the address of the PCI device that an auxiliary device is a part of."""
     path = _link(f"{AUXILIARY}/{auxiliary}") or ""
     above = reversed(path.split("/")[:-1])
-    return next((name for name in above if sysfs.is_pci_address(name)), None)
+    return next((name for name in above if _is_address(name)), None)
 
 
 def sub_function_number(auxiliary: str) -> int | None:
@@ -209,11 +211,11 @@ def _link(path: str) -> str | None:
 
 def _link_name(path: str) -> str | None:
     target = _link(path)
-    return os.path.basename(target) if target is not None else None
+    return target.rpartition("/")[2] if target is not None else None
 
 
 def _address(text: str | None) -> str | None:
-    return text if text is not None and sysfs.is_pci_address(text) else None
+    return text if text is not None and _is_address(text) else None
 
 
 def _text(path: str) -> str:

@@ -113,8 +113,8 @@ def test_the_readme_lists_every_code_of_our_own() -> None:
 @cache
 def files() -> tuple[str, ...]:
     """Return the paths of the repository's files, as far as documents name them."""
-    tops = ("sriov_cni", "ipam", "sriov_node", "startup", "tests", "tools", "docs", "bench")
-    tops += ("conf", "deploy")
+    ours = ("sriov_cni", "ipam", "sriov_node", "startup", "tests", "tools")
+    tops = (*ours, "docs", "bench", "conf", "deploy")
     paths = (*ROOT.glob("*.*"), *(path for top in tops for path in (ROOT / top).rglob("*.*")))
     return tuple(f"/{path.relative_to(ROOT)}" for path in paths)
 
