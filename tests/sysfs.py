@@ -149,9 +149,9 @@ class Tree:
         path = self.device(device)
         for netdev in list(path.glob("net/*")):
             self.take(netdev.name)
-        for name in ("driver", "net"):
-            if os.path.lexists(path / name):
-                self._discard(path / name)
+        if os.path.lexists(path / "net"):
+            self._discard(path / "net")
+        self._unbind(path)
         kept = [
             line
             for line in (path / "uevent").read_text().splitlines()
@@ -164,6 +164,7 @@ class Tree:
             home = self.root / "bus" / bus / "drivers" / driver
             home.mkdir(parents=True, exist_ok=True)
             self._link(path / "driver", home)
+            self._link(home / device, path)
 
     def netdev(
         self, device: str, name: str, *, port: str = "", kind: int = ETHERNET, within: str = ""
@@ -225,6 +226,7 @@ class Tree:
         for bus in ("pci", "auxiliary"):
             if os.path.lexists(link := self.root / "bus" / bus / "devices" / device):
                 self._discard(link)
+        self._unbind(path)
         self._discard(path)
 
     def device(self, device: str) -> Path:
@@ -236,6 +238,11 @@ class Tree:
     def write(path: Path, text: str) -> None:
         """Write an attribute, with the line's end that the kernel gives it."""
         path.write_text(f"{text}\n")
+
+    def _unbind(self, path: Path) -> None:
+        if os.path.lexists(path / "driver"):
+            self._discard((path / "driver").resolve() / path.name)
+            self._discard(path / "driver")
 
     def _add_netdev(self, path: Path, kind: int, port: str) -> None:
         path.mkdir(parents=True)

@@ -73,13 +73,13 @@ class Functions:
         same = (d for d in self._known if instances.get(d) == self._instances[d])
         self._known = {device: self._known[device] for device in same}
         self._instances = instances
-        drivers: dict[str, str | None] = {}
-        uncertain = self._learn(pci.keys() - self._known.keys(), drivers)
+        uncertain = self._learn(pci.keys() - self._known.keys())
         self._learn_parts(auxiliary.keys() - self._known.keys(), uncertain)
         everything = self._known | uncertain
         functions = {d: f for d, f in sorted(everything.items()) if f is not None}
         netdevs, others = _by_owner("net", functions)
         rdma, _ = _by_owner("infiniband", functions)
+        drivers = bus.drivers()
         self._kinds = {
             (functions[device], names[0]): self._kind(functions[device], names[0])
             for device, names in netdevs.items()
@@ -87,7 +87,7 @@ class Functions:
         self._conditions = {
             device: Condition(
                 function,
-                drivers[device] if device in drivers else _driver(function),
+                drivers.get(device),
                 bus.iommu_group(device) if function.aux_type is None else None,
                 netdevs.get(device, ()),
                 self._kinds[function, netdevs[device][0]] if device in netdevs else None,
@@ -100,13 +100,12 @@ class Functions:
 
     def changed(self) -> bool:
         """Tell whether devices came or went, or changed their drivers, since the last look."""
-        return bus.pci_devices() | bus.auxiliary_devices() != self._instances or any(
-            _driver(was.function) != was.driver for was in self._conditions.values()
-        )
+        if bus.pci_devices() | bus.auxiliary_devices() != self._instances:
+            return True
+        drivers = bus.drivers()
+        return any(drivers.get(device) != was.driver for device, was in self._conditions.items())
 
-    def _learn(
-        self, addresses: Iterable[str], drivers: dict[str, str | None]
-    ) -> dict[str, Function]:
+    def _learn(self, addresses: Iterable[str]) -> dict[str, Function]:
         """Read what is not known yet of PCI devices; return what is not certain enough to keep.
 
         A VF is on the bus a moment before it is linked to its PF, and looks like any card then.
@@ -120,7 +119,6 @@ class Functions:
             if identity.class_code >> 16 != _NETWORK:
                 self._known[address] = None
                 continue
-            drivers[address] = identity.driver
             pf = bus.physical_function(address)
             if pf is not None and pf not in indexes:
                 indexes[pf] = bus.virtual_functions(pf)
@@ -165,11 +163,6 @@ class Functions:
     def _kind(self, function: Function, netdev: str) -> int | None:
         known = self._kinds.get((function, netdev))
         return known if known is not None else bus.link_kind(netdev)
-
-
-def _driver(function: Function) -> str | None:
-    kind = bus.PCI if function.aux_type is None else bus.AUXILIARY
-    return bus.driver(kind, function.id)
 
 
 def _by_owner(

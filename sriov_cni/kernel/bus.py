@@ -36,9 +36,8 @@ PCI, AUXILIARY = "bus/pci/devices", "bus/auxiliary/devices"
 
 
 class Identity(NamedTuple):
-    """A PCI device's driver, IDs (four hexadecimal digits, lower case) and class."""
+    """A PCI device's IDs (four hexadecimal digits, lower case) and class."""
 
-    driver: str | None
     vendor: str
     model: str
     class_code: int
@@ -68,13 +67,21 @@ def identify(address: str) -> Identity | None:
     ids, class_code = _HEX_ID.fullmatch(values.get("PCI_ID", "")), values.get("PCI_CLASS", "")
     if ids is None or not _HEX.fullmatch(class_code):
         return None
-    driver = values.get("DRIVER") or None
-    return Identity(driver, ids[1].lower(), ids[2].lower(), int(class_code, 16))
+    return Identity(ids[1].lower(), ids[2].lower(), int(class_code, 16))
 
 
-def driver(bus: str, device: str) -> str | None:
-    """Return the name of the driver that a device is bound to, None if it has none."""
-    return _link_name(f"{bus}/{device}/driver")
+def drivers() -> dict[str, str]:
+    """Return the names of the drivers of all devices that are bound to one, by the devices' IDs.
+
+    A driver's directory lists its devices: a listing answers for all of them.
+    """
+    return {
+        device: driver
+        for home in ("bus/pci/drivers", "bus/auxiliary/drivers")
+        for driver in _names(home)
+        for device in _names(f"{home}/{driver}")
+        if _is_address(device) or _AUXILIARY_NAME.fullmatch(device)
+    }
 
 
 def physical_function(address: str) -> str | None:

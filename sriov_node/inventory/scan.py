@@ -71,8 +71,7 @@ class Inventory:
     def light(self) -> bool:
         """Tell whether something has changed of which no event tells for certain.
 
-        Devices, drivers, addresses, and claims whose time has run out: about a system call for each
-        device.
+        Devices, drivers, addresses, and claims whose time has run out: a few listings.
         """
         try:
             with closing(Socket()) as sock:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who has a device, by the records of this plugin and the files of the Go plugin."""
 
+import gc
 import json
 import os
 import subprocess
@@ -248,6 +249,7 @@ def test_scans_leave_no_descriptor_open(node: Node) -> None:
     node.record()
     node.go_claim("/run/netns/none")
     node.use()
+    gc.collect()  # of what other tests left
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         node.use()
