@@ -1,46 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for changes in a directory (inotify(7)), whether the directory exists already or not."""
+"""What appears in a directory and disappears from it, also before there is such a directory.
 
-import os
+All directories on the way to it are watched as well: the kernel does not tell at once of the end of
+a directory in which a process still has a socket (dentry_unlink_inode() in fs/dcache.c).
+"""
+
 from collections.abc import AsyncGenerator
 
 from asyncinotify import Inotify, Mask
 
-_IN_IT = (
-    Mask.CREATE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.CLOSE_WRITE | Mask.ATTRIB
+_ENTRIES = (
+    Mask.CREATE | Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.DELETE | Mask.MOVED_FROM | Mask.ONLYDIR
 )
-_OF_ITSELF = Mask.DELETE_SELF | Mask.MOVE_SELF
 
 
 async def changes(directory: str) -> AsyncGenerator[None, None]:
-    """Yield at first, and then whenever something in a directory has come, gone or been written.
+    """Yield once at the beginning, and again after each change of a directory's entries.
 
-    So also when the directory itself comes or goes. Raises OSError where inotify cannot be used,
-    as after too many instances of it (fs.inotify.max_user_instances).
+    The path must be absolute. One yield may stand for many changes; the coming and going of the
+    directory itself, or of those above it, is a change as well. Raises OSError where the kernel has
+    no more watches to give.
     """
     while True:
         with Inotify() as inotify:
-            watched = _nearest(directory)
-            try:
-                inotify.add_watch(watched, _IN_IT | _OF_ITSELF | Mask.ONLYDIR)
-            except OSError:
-                if os.path.isdir(watched):
-                    raise
-                continue  # it went meanwhile
-            if _nearest(directory) != watched:
-                continue  # it came meanwhile
+            ways = _watch(inotify, directory)
             yield
             async for event in inotify:
-                if event.mask & (_OF_ITSELF | Mask.IGNORED | Mask.Q_OVERFLOW):
-                    break
-                if watched == directory:
+                way = ways.get(event.watch.wd) if event.watch is not None else None
+                if way is None or (way and str(event.name) == way):
+                    break  # another directory by now, or events were lost: begin anew
+                if not way:
                     yield
-                elif _nearest(directory) != watched:
-                    break
 
 
-def _nearest(directory: str) -> str:
-    """Return the directory, or the nearest one above it that exists."""
-    while not os.path.isdir(directory) and directory not in ("/", ""):
-        directory = os.path.dirname(directory)
-    return directory or "."
+def _watch(inotify: Inotify, directory: str) -> dict[int, str]:
+    """Watch all directories from the root on that are there.
+
+    Returns by each watch's number which of the entries leads on to the directory, empty for the
+    directory itself.
+    """
+    ways: dict[int, str] = {}
+    names = [name for name in directory.split("/") if name]
+    for depth in range(len(names) + 1):
+        path = "/" + "/".join(names[:depth])
+        try:
+            watch = inotify.add_watch(path, _ENTRIES)
+        except (FileNotFoundError, NotADirectoryError):
+            break  # the one above tells when it comes
+        ways[watch.wd] = names[depth] if depth < len(names) else ""
+    return ways

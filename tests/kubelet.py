@@ -47,6 +47,7 @@ class _Client:
 
     def __init__(self, resource: str, path: str) -> None:
         self.resource = resource
+        self.path = path
         self.channel = Channel(path=path)
         self.stub = DevicePluginStub(self.channel)
         self.options = api.DevicePluginOptions()
@@ -74,10 +75,12 @@ class _PodResources(PodResourcesListerBase):
 class Kubelet(RegistrationBase):
     """A kubelet with its own directory.
 
-    `registrations` counts by resource. `running` is what containers have at present.
+    `registrations` counts by resource. `running` is what containers have at present. `older`: a
+    kubelet that knows plugins by their resources only, and not by their sockets as well.
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, older: bool = False) -> None:
+        self._older = older
         self.directory = os.fspath(directory)
         self.plugins = f"{self.directory}/device-plugins"
         self.registry = f"{self.directory}/plugins_registry"
@@ -85,7 +88,7 @@ class Kubelet(RegistrationBase):
         self.registrations: Counter[str] = Counter()
         self.refusal = ""  # what Register answers instead of its work
         self.running: list[Allocated] = []
-        self._clients: dict[str, _Client] = {}
+        self._clients: dict[str, list[_Client]] = {}  # the last one is asked
         self._devices: dict[str, dict[str, api.Device]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[Server] = []
@@ -114,7 +117,7 @@ class Kubelet(RegistrationBase):
         self._servers.clear()
         tasks, self._tasks = self._tasks, set()
         clients, self._clients = self._clients, {}
-        for client in clients.values():
+        for client in (each for several in clients.values() for each in several):
             client.channel.close()
         for task in tasks:
             task.cancel()
@@ -141,7 +144,7 @@ class Kubelet(RegistrationBase):
 
     def options(self, resource: str) -> api.DevicePluginOptions:
         """Return what a connected plugin may be asked for."""
-        return self._clients[resource].options
+        return self._clients[resource][-1].options
 
     def numa_nodes(self, resource: str) -> Mapping[str, list[int]]:
         """Return the NUMA nodes of the known devices."""
@@ -163,11 +166,11 @@ class Kubelet(RegistrationBase):
         self, resource: str, count: int = 1, *, ids: Collection[str] = (), pod: str = ""
     ) -> Allocated:
         """Give a container so many devices, or exactly those; AdmissionError if that cannot be."""
-        client = self._clients.get(resource)
+        clients = self._clients.get(resource)
         free = self.free(resource)
-        if client is None or len(free) < (len(ids) or count) or not set(ids) <= set(free):
+        if not clients or len(free) < (len(ids) or count) or not set(ids) <= set(free):
             raise AdmissionError(f"requested {ids or count}, available: {free} of {resource}")
-        chosen = tuple(ids) or await self._preferred(client, free, count)
+        chosen = tuple(ids) or await self._preferred(clients[-1], free, count)
         if set(chosen) & self.in_use(resource):
             raise AdmissionError(f"{chosen} went to another pod meanwhile")
         self._pods += 1
@@ -188,7 +191,7 @@ class Kubelet(RegistrationBase):
         """Ask the plugin for devices, whoever has them."""
         request = api.AllocateRequest()
         request.container_requests.add(devices_ids=ids)
-        answer = await self._clients[resource].stub.Allocate(request, timeout=DIAL)
+        answer = await self._clients[resource][-1].stub.Allocate(request, timeout=DIAL)
         return answer.container_responses[0]
 
     def release(self, given: Allocated) -> None:
@@ -196,8 +199,8 @@ class Kubelet(RegistrationBase):
         self.running.remove(given)
 
     def hang_up(self, resource: str) -> None:
-        """Lose the connection to a plugin, if there is one."""
-        if client := self._clients.get(resource):
+        """Lose the connections to a resource's plugins, if there are any."""
+        for client in self._clients.get(resource, ()):
             client.channel.close()
 
     async def discover(self) -> None:
@@ -220,7 +223,13 @@ class Kubelet(RegistrationBase):
         except BaseException:
             client.channel.close()
             raise
-        self._clients[resource] = client  # an older one goes on, and is not known any more
+        clients = self._clients.setdefault(resource, [])
+        if self._older:
+            clients.clear()  # the others go on, and are not known any more
+        elif any(each.path == path for each in clients):
+            client.channel.close()
+            raise GRPCError(Status.UNKNOWN, f"device plugin already connected: {path}")
+        clients.append(client)
         self.registrations[resource] += 1
         task = asyncio.create_task(self._run(client))
         self._tasks.add(task)
@@ -264,11 +273,15 @@ class Kubelet(RegistrationBase):
                         self._devices[client.resource] = {d.ID: d for d in message.devices}
         finally:
             client.channel.close()
-        # the client is looked up by the resource's name: it may be a newer one that has to go
-        if (known := self._clients.pop(client.resource, None)) is not None:
+        # an older kubelet looks for it by its resource: it may be a newer one that has to go
+        clients = self._clients.get(client.resource, [])
+        for known in [each for each in clients if self._older or each is client]:
             known.channel.close()
-            for device in self._devices.get(client.resource, {}).values():
-                device.health = "Unhealthy"
+            clients.remove(known)
+            if not clients:
+                del self._clients[client.resource]
+                for device in self._devices.get(client.resource, {}).values():
+                    device.health = "Unhealthy"
 
     async def _preferred(self, client: _Client, free: list[str], count: int) -> tuple[str, ...]:
         if not client.options.get_preferred_allocation_available or count == len(free):

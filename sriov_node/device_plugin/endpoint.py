@@ -114,12 +114,12 @@ class Endpoint(DevicePluginBase):
             self._wake_watchers()
 
     async def stop(self, *, remove: bool) -> None:
-        """End serving. `remove`: the resource is no more, and its socket and files go."""
+        """End serving. `remove`: the resource is no more, and its files go as well."""
         self._end_streams()
         await self._tell_watchers()  # they end properly before their server does
-        if remove and not self.listener.superseded:  # else the files are the successor's
+        if remove:
             self._withdraw()
-        await self.listener.close(remove=remove)
+        await self.listener.close()
 
     async def GetDevicePluginOptions(  # noqa: N802
         self, stream: Stream[api.Empty, api.DevicePluginOptions]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A socket in one of kubelet's directories, which the newest process that serves it has.
+"""A socket in one of kubelet's directories.
 
-The socket gets its name by a renaming: at every moment, somebody who serves is behind the name.
+It gets its name by a renaming: at every moment, somebody who serves is behind the name.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from grpclib.server import Server
 
-from sriov_node.kubelet.paths import require_short
+from sriov_node.kubelet.paths import is_socket_name, require_short
 
 if TYPE_CHECKING:
     from grpclib._typing import IServable
@@ -35,11 +35,6 @@ class Listener:
     def in_place(self) -> bool:
         """Whether our own socket has the path."""
         return self._identity is not None and _identity(self.path) == self._identity
-
-    @property
-    def superseded(self) -> bool:
-        """Whether another process's socket has the path that ours had."""
-        return self._identity is not None and _identity(self.path) not in (None, self._identity)
 
     async def place(self) -> None:
         """Put a socket at the path and serve there; connections made before go on.
@@ -66,14 +61,34 @@ class Listener:
         if before is not None:
             await _stop_listening(before)
 
-    async def close(self, *, remove: bool) -> None:
-        """End serving; `remove`: take the path away, unless it is another process's by now."""
-        if remove and self.in_place:
+    async def close(self) -> None:
+        """End serving, and take the socket away."""
+        if self.in_place:
             os.unlink(self.path)
         if self._server is not None:
             self._server.close()
             await asyncio.sleep(0)  # calls end; connections, once their callers close them
         self._server = self._identity = None
+
+
+def clear(directory: str) -> None:
+    """Remove the sockets of agents that were killed: at those nobody listens."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            if is_socket_name(entry.name) and _is_abandoned(entry.path):
+                os.unlink(entry.path)
+
+
+def _is_abandoned(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as calling:
+        calling.setblocking(False)
+        try:
+            calling.connect(path)
+        except ConnectionRefusedError:
+            return True
+        except OSError:  # a queue that is full, or no socket at all
+            return False
+    return False
 
 
 async def _stop_listening(server: Server) -> None:

@@ -17,11 +17,11 @@ from typing import NamedTuple, Protocol
 
 from grpclib.client import Channel
 
+from sriov_node.directory_watch import changes
 from sriov_node.kubelet.api import deviceplugin_pb2 as api
 from sriov_node.kubelet.api.deviceplugin_grpc import RegistrationStub
 from sriov_node.kubelet.calls import FAILURES, words
 from sriov_node.kubelet.listener import Listener
-from sriov_node.kubelet.watch import changes
 
 _PATIENCE = 15.0  # seconds: kubelet calls back within Register, and takes up to 10 for that
 _SHORTEST, _LONGEST = 0.05, 5.0  # seconds between attempts
@@ -35,7 +35,6 @@ class State(Enum):
     WAITING = "waiting"  # for kubelet, or for its directory
     REGISTERED = "registered"
     FAILED = "failed"  # and tried again
-    SUPERSEDED = "superseded"  # another process serves the resource by now
 
 
 class Endpoint(Protocol):
@@ -159,9 +158,6 @@ class Registrar:
     async def _attend(self, entry: _Entry, kubelet: "_Identity | None") -> None:
         """Bring an endpoint to where it should be with the kubelet that there is now."""
         listener = entry.endpoint.listener
-        if listener.superseded:
-            entry.state, entry.kubelet = State.SUPERSEDED, None
-            return
         # in plugins_registry, kubelet comes back to a plugin only if it finds another socket
         if not listener.in_place or (entry.lost and not self._active):
             try:

@@ -192,7 +192,7 @@ def test_streams_end_properly_when_the_endpoint_stops(tmp_path: Path) -> None:
             await follower.count(1)
             await it.endpoint.stop(remove=False)
             await until(lambda: follower.ended)
-            assert Path(it.endpoint.listener.path).is_socket()
+            assert os.listdir(tmp_path / "devinfo")
 
     asyncio.run(story())
 
@@ -221,8 +221,8 @@ def test_a_socket_is_for_root_alone_and_named_by_its_resource(tmp_path: Path) ->
 
 
 def test_a_path_too_long_for_a_socket_is_refused() -> None:
-    directory = "/" + "d" * 86
-    assert Endpoint(pool(), directory, Files()).socket_name  # 87 + 1 + 19: just fits
+    directory = "/" + "d" * 79
+    assert Endpoint(pool(), directory, Files()).socket_name  # 80 + 1 + 26: just fits
     with pytest.raises(ValueError, match="has 108 bytes, but the path of a socket at most 107"):
         Endpoint(pool(), f"{directory}d", Files())
 

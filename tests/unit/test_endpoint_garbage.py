@@ -30,7 +30,7 @@ METHODS = ("Allocate", "GetPreferredAllocation", "ListAndWatch", "GetDevicePlugi
 async def bystander(tmp_path: Path) -> AsyncIterator[tuple[Endpoint, Kubelet]]:
     """An endpoint, and a kubelet whose stream must go on, and still be served, at the end."""
     Machine(tmp_path).add(vf(0))
-    kubelet = Kubelet(tmp_path / "kubelet")
+    kubelet = Kubelet(tmp_path / "k")
     await kubelet.start()
     files = Files(f"{tmp_path}/devinfo", None, str(tmp_path))
     endpoint = Endpoint(pool(vf(0)), kubelet.plugins, files)

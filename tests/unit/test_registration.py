@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from grpclib.client import Channel
@@ -18,7 +19,7 @@ from grpclib.client import Channel
 from sriov_node.device_plugin.endpoint import Endpoint, Files
 from sriov_node.device_plugin.pool import Pool
 from sriov_node.device_plugin.resource import Allocation
-from sriov_node.kubelet import registration
+from sriov_node.kubelet import listener, paths, registration
 from sriov_node.kubelet.api.pluginregistration_grpc import RegistrationStub as DiscoveryStub
 from sriov_node.kubelet.api.pluginregistration_pb2 import InfoRequest
 from sriov_node.kubelet.discovery import Discovery
@@ -48,7 +49,7 @@ class Agent:
         return endpoint
 
     async def stop(self) -> None:
-        """End as the process does: without a word to kubelet, with sockets left."""
+        """End as the process does."""
         await self.registrar.stop()
         for endpoint in self.endpoints:
             await endpoint.stop(remove=False)
@@ -56,20 +57,21 @@ class Agent:
 
 @asynccontextmanager
 async def node(
-    tmp_path: Path, *, started: bool = True, watcher: bool = False
+    tmp_path: Path, *, started: bool = True, watcher: bool = False, older: bool = False
 ) -> AsyncIterator[tuple[Kubelet, Agent]]:
     machine = Machine(tmp_path)
     for index in range(4):
         machine.add(vf(index))
-    kubelet = Kubelet(tmp_path / "kubelet")
-    if started:
-        await kubelet.start()
-    agent = Agent(kubelet, tmp_path, watcher=watcher)
-    try:
-        yield kubelet, agent
-    finally:
-        await agent.stop()
-        await kubelet.stop()
+    with TemporaryDirectory() as directory:  # whose name is shorter: a socket's path has a limit
+        kubelet = Kubelet(directory, older=older)
+        if started:
+            await kubelet.start()
+        agent = Agent(kubelet, tmp_path, watcher=watcher)
+        try:
+            yield kubelet, agent
+        finally:
+            await agent.stop()
+            await kubelet.stop()
 
 
 @contextmanager
@@ -234,20 +236,24 @@ def test_a_stream_that_keeps_ending_is_not_followed_by_a_flood(tmp_path: Path) -
     asyncio.run(story())
 
 
-def test_a_successor_takes_the_name_over_and_the_predecessor_stays_quiet(tmp_path: Path) -> None:
+def test_kubelet_keeps_the_list_from_an_agent_to_its_successor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         async with node(tmp_path) as (kubelet, old):
             await old.serve(pool(vf(0)))
             await until(lambda: healthy(kubelet))
+            monkeypatch.setattr(paths, "_INSTANCE", "another")
             new = Agent(kubelet, tmp_path)
             await new.serve(pool(vf(0), vf(1)))
             await until(lambda: len(kubelet.free(NAME)) == 2)
-            await until(lambda: old.registrar.state(NAME) is State.SUPERSEDED)
-            await old.stop()  # kubelet ends the new stream when the old one ends
-            await until(lambda: kubelet.registrations[NAME] == 3)
-            with at_once():
-                await until(lambda: len(kubelet.free(NAME)) == 2)
-            assert old.registrar.registrations[NAME] == 1
+            await old.stop()
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+                assert len(kubelet.free(NAME)) == 2
+            assert kubelet.registrations[NAME] == 2
+            assert len([n for n in os.listdir(kubelet.plugins) if n.startswith("sriov-")]) == 1
+            assert os.listdir(tmp_path / "devinfo")
             await kubelet.restart()
             await until(lambda: len(kubelet.free(NAME)) == 2)
             await new.stop()
@@ -255,33 +261,40 @@ def test_a_successor_takes_the_name_over_and_the_predecessor_stays_quiet(tmp_pat
     asyncio.run(story())
 
 
-def test_a_predecessor_leaves_the_successors_socket_and_files_alone(tmp_path: Path) -> None:
+def test_a_kubelet_that_disconnects_the_successor_gets_it_back_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
-        async with node(tmp_path) as (kubelet, old):
-            endpoint = await old.serve(pool(vf(0)))
+        async with node(tmp_path, older=True) as (kubelet, old):
+            await old.serve(pool(vf(0)))
+            await until(lambda: healthy(kubelet))
+            monkeypatch.setattr(paths, "_INSTANCE", "another")
             new = Agent(kubelet, tmp_path)
-            await new.serve(pool(vf(0)))
-            await endpoint.stop(remove=True)
-            assert Path(kubelet.plugins, endpoint.socket_name).is_socket()
-            assert os.listdir(tmp_path / "devinfo")
+            await new.serve(pool(vf(0), vf(1)))
+            await until(lambda: len(kubelet.free(NAME)) == 2)
+            await old.stop()
+            await until(lambda: kubelet.registrations[NAME] == 3)
+            with at_once():
+                await until(lambda: len(kubelet.free(NAME)) == 2)
+            assert old.registrar.registrations[NAME] == 1
             await new.stop()
 
     asyncio.run(story())
 
 
-def test_a_predecessor_is_back_if_its_successor_gives_up(tmp_path: Path) -> None:
+def test_the_socket_of_a_killed_agent_is_removed_and_no_other(tmp_path: Path) -> None:
     async def story() -> None:
-        async with node(tmp_path) as (kubelet, old):
-            await old.serve(pool(vf(0)))
+        async with node(tmp_path) as (kubelet, agent):
+            await agent.serve(pool(vf(0)))
             await until(lambda: healthy(kubelet))
-            new = Agent(kubelet, tmp_path)
-            successor = await new.serve(pool(vf(0), vf(1)))
-            await until(lambda: len(kubelet.free(NAME)) == 2)
-            await until(lambda: old.registrar.state(NAME) is State.SUPERSEDED)
-            await new.registrar.stop()
-            await successor.stop(remove=True)
-            await until(lambda: len(kubelet.free(NAME)) == 1)
-            assert old.registrar.registered(NAME)
+            for name in ("sriov-killed-1.sock", ".sriov-killed-2", "others.sock"):
+                with socket.socket(socket.AF_UNIX) as left:
+                    left.bind(f"{kubelet.plugins}/{name}")
+            before = set(os.listdir(kubelet.plugins))
+            listener.clear(kubelet.plugins)
+            gone = before - set(os.listdir(kubelet.plugins))
+            assert gone == {"sriov-killed-1.sock", ".sriov-killed-2"}
+            assert healthy(kubelet)
 
     asyncio.run(story())
 
@@ -312,7 +325,7 @@ def test_who_comes_while_a_socket_is_replaced_is_served(tmp_path: Path) -> None:
             await listener.place()
             assert (await asked).name == NAME
             channel.close()
-        await listener.close(remove=True)
+        await listener.close()
 
     asyncio.run(story())
 
