@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent: what the node has, what the configuration says of it, and what kubelet is told.
+
+One event loop. Whatever happens only tells that something changed; then everything is looked at
+anew, and whoever follows a list gets what is different.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from sriov_node import directory_watch
+from sriov_node.device_plugin import cdi, configuration, device_info
+from sriov_node.device_plugin.assignment import Assignment, assign, summary
+from sriov_node.device_plugin.configuration import Configuration
+from sriov_node.device_plugin.endpoint import Endpoint, Files
+from sriov_node.device_plugin.pool import Pool, filled, next_expiry
+from sriov_node.inventory.device import Snapshot, State
+from sriov_node.inventory.events import Changes
+from sriov_node.inventory.scan import Inventory
+from sriov_node.kubelet import listener, paths, pod_resources
+from sriov_node.kubelet.pod_resources import Holder
+from sriov_node.kubelet.registration import Registrar
+
+_RETURN = 31.0  # seconds; a device on its way home counts as lost after 30
+_log = logging.getLogger(__name__)
+
+
+class Options(NamedTuple):
+    """What the command line says.
+
+    `watched` has kubelet find the sockets in plugins_registry by itself. `cdi` is the directory of
+    CDI's specifications, None to give containers their device nodes without CDI.
+    """
+
+    config_file: str = "/etc/pcidp/config.json"
+    resource_prefix: str = "intel.com"
+    data_dir: str = "/var/lib/cni/sriov"
+    kubelet_dir: str = paths.KUBELET
+    watched: bool = False
+    cdi: str | None = None
+
+
+class Agent:
+    """Serves this node's resources to kubelet, until it is cancelled."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._directory = paths.sockets(options.kubelet_dir, watched=options.watched)
+        self._inventory = Inventory(options.data_dir)
+        self._changes = Changes(options.data_dir, self._inventory.light)
+        self._files = Files(cdi=options.cdi)
+        self._endpoints: dict[str, Endpoint] = {}
+        self._expiry: asyncio.TimerHandle | None = None
+        self._is_read = False  # the configuration, as it is now
+        self._is_asked = False  # kubelet, for what pods have
+        self._is_cluttered = False  # with files of resources that are no more
+        self._said: dict[str, str] = {}  # the log's last line about a resource
+        self.configuration = Configuration()
+        self.snapshot = Snapshot()
+        self.assignment = Assignment({}, {}, {})
+        self.holders: Mapping[str, Holder] = {}
+        self.pools: dict[str, Pool] = {}
+        self.scan_seconds = 0.0
+
+    async def run(self) -> None:
+        """Serve; cancelled, it says nothing to kubelet: there may be a successor already."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_note_connection)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        listener.clear(self._directory)
+        self.registrar = Registrar(self._directory, active=not self._options.watched)
+        following = asyncio.create_task(self._follow_configuration())
+        try:
+            async with self._changes as changes:
+                async for _ in changes:
+                    await self._look()
+                    _tell_systemd("READY=1")
+        finally:
+            following.cancel()
+            await self.registrar.stop()
+            for endpoint in self._endpoints.values():
+                await endpoint.stop(remove=False)
+
+    def reload(self) -> None:
+        """Read the configuration and all devices anew, soon."""
+        self._is_read = False
+        self._changes.poke()
+
+    async def _follow_configuration(self) -> None:
+        """Reload when the file changes; a ConfigMap's changes by links beside it."""
+        directory = os.path.dirname(os.path.abspath(self._options.config_file))
+        while True:
+            try:
+                async for _ in directory_watch.changes(directory):
+                    self.reload()
+            except OSError as error:
+                _log.error("%s cannot be watched, only SIGHUP reloads: %s", directory, error)
+                return
+
+    async def _look(self) -> None:
+        """Look at everything, and tell kubelet; whatever goes wrong, what was told stays."""
+        try:
+            if not self._is_read:
+                self._read_configuration()
+            began = time.monotonic()
+            self.snapshot = self._inventory.scan()
+            self.scan_seconds = time.monotonic() - began
+            if not self._is_asked:  # kubelet may know already what pods have
+                await self._ask_kubelet()
+            await self._tell()
+            if await self._ask_kubelet():
+                await self._tell()
+        except Exception:  # a bug: better yesterday's devices than none
+            _log.exception("devices stay announced as they are")
+
+    def _read_configuration(self) -> None:
+        self._is_read = self._is_cluttered = True
+        read = configuration.read(self._options.config_file, self._options.resource_prefix)
+        for fault in read.faults:
+            _log.error("%s", fault)
+        for warning in read.warnings:
+            _log.warning("%s", warning)
+        self.configuration = _without_regress(self.configuration, read)
+
+    async def _ask_kubelet(self) -> bool:
+        """Ask who has which device; tell whether that changed."""
+        holders = await pod_resources.holders(paths.pod_resources(self._options.kubelet_dir))
+        if holders is None or holders == self.holders:
+            return False
+        self._is_asked, self.holders = True, holders
+        return True
+
+    async def _tell(self) -> None:
+        """Have kubelet told what there is now."""
+        held = {device: holder.resource for device, holder in self.holders.items()}
+        resources, devices = self.configuration.resources, self.snapshot.devices
+        self.assignment = assign(resources, devices.values(), held)
+        now = time.monotonic()
+        self.pools = {
+            each.name: filled(
+                each,
+                self.assignment.taken[each.name],
+                devices,
+                held,
+                self.pools.get(each.name),
+                now,
+            )
+            for each in resources
+        }
+        await self._serve()
+        self._say()
+        self._look_again_at(now)
+
+    async def _serve(self) -> None:
+        for name in self._endpoints.keys() - self.pools.keys():
+            _log.info("%s: no longer served", name)
+            await self.registrar.remove(name)
+            await self._endpoints.pop(name).stop(remove=True)
+            self._said.pop(name, None)
+        for name, pool in self.pools.items():
+            if name in self._endpoints:
+                self._endpoints[name].update(pool)
+            else:
+                endpoint = self._endpoints[name] = Endpoint(pool, self._directory, self._files)
+                await endpoint.start()
+                self.registrar.add(endpoint)
+        if self._is_cluttered:
+            self._is_cluttered = False
+            _clean(self._files, self.pools.values())
+
+    def _say(self) -> None:
+        """Write a line about each resource that is not as it was."""
+        for name, pool in self.pools.items():
+            reasons = [f"{key} {o.reason}" for key, o in pool.offers.items() if not o.healthy]
+            said = "; unhealthy: ".join((summary(self.assignment, name), *reasons))
+            if self._said.get(name) != said:
+                _log.info("%s", said)
+                self._said[name] = said
+        if _log.isEnabledFor(logging.DEBUG):
+            for device, reason in self.assignment.refused.items():
+                _log.debug("%s is offered by no resource: %s", device, reason)
+
+    def _look_again_at(self, now: float) -> None:
+        """Look again when time alone changes something."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        expiry = next_expiry(self.pools.values())
+        times = [expiry] if expiry is not None else []
+        if any(d.use.state is State.RETURNING for d in self.snapshot.devices.values()):
+            times.append(now + _RETURN)
+        if times:
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(max(min(times) - now, 0), self._changes.poke)
+
+
+def _without_regress(before: Configuration, now: Configuration) -> Configuration:
+    """Return a new configuration, in which a resource that has a fault stays what it was.
+
+    All do, if the document itself has one: a slip of whoever edits it takes no resource away.
+    """
+    faulty = {fault.resource for fault in now.faults}
+    names = {resource.name for resource in now.resources}
+    kept = [r for r in before.resources if r.name not in names and faulty & {"", r.name}]
+    return now._replace(resources=(*now.resources, *kept))
+
+
+def _clean(files: Files, pools: Collection[Pool]) -> None:
+    """Remove what earlier agents wrote about devices that are nobody's now."""
+    try:
+        device_info.clean(files.device_info, pools)
+        if files.cdi is not None:
+            cdi.clean(files.cdi, pools)
+    except OSError as error:
+        _log.error("a file about devices of an earlier resource stays: %s", error)
+
+
+def _note_connection(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Write what asyncio would print: callers that break HTTP/2 end up here."""
+    _log.debug("%s: %r", context.get("message"), context.get("exception"))
+
+
+def _tell_systemd(state: str) -> None:
+    """Tell systemd how the service is, if it started this process (sd_notify(3))."""
+    if path := os.environ.pop("NOTIFY_SOCKET", ""):
+        import socket
+
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.connect(path.replace("@", "\0", 1) if path.startswith("@") else path)
+            sock.send(state.encode())
