@@ -13,6 +13,7 @@ from sriov_cni import __version__
 from sriov_node import log
 from sriov_node.agent import Agent, Options
 from sriov_node.device_plugin import names
+from sriov_node.device_plugin.endpoint import Files
 from sriov_node.kubelet import paths
 
 CDI = "/var/run/cdi"
@@ -43,7 +44,7 @@ def _read_arguments(words: Sequence[str]) -> tuple[Options, argparse.Namespace]:
         data_dir=arguments.data_dir,
         kubelet_dir=arguments.kubelet_dir,
         watched=arguments.registration == "watcher",
-        cdi=CDI if arguments.use_cdi else None,
+        files=Files(cdi=CDI if arguments.use_cdi else None),
     )
     try:
         paths.require_short(

@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 class Options(NamedTuple):
     """What the command line says.
 
-    `watched` has kubelet find the sockets in plugins_registry by itself. `cdi` is the directory of
-    CDI's specifications, None to give containers their device nodes without CDI.
+    `watched` has kubelet find the sockets in plugins_registry by itself. `files` are the
+    directories of what networks and containers are told.
     """
 
     config_file: str = "/etc/pcidp/config.json"
@@ -43,7 +43,7 @@ class Options(NamedTuple):
     data_dir: str = "/var/lib/cni/sriov"
     kubelet_dir: str = paths.KUBELET
     watched: bool = False
-    cdi: str | None = None
+    files: Files = Files()
 
 
 class Agent:
@@ -54,13 +54,12 @@ class Agent:
         self._directory = paths.sockets(options.kubelet_dir, watched=options.watched)
         self._inventory = Inventory(options.data_dir)
         self._changes = Changes(options.data_dir, self._inventory.light)
-        self._files = Files(cdi=options.cdi)
         self._endpoints: dict[str, Endpoint] = {}
         self._expiry: asyncio.TimerHandle | None = None
         self._is_read = False  # the configuration, as it is now
         self._is_asked = False  # kubelet, for what pods have
         self._is_cluttered = False  # with files of resources that are no more
-        self._said: dict[str, str] = {}  # the log's last line about a resource
+        self._said: dict[str, Mapping[str, str]] = {}  # what the log has about a resource
         self.configuration = Configuration()
         self.snapshot = Snapshot()
         self.assignment = Assignment({}, {}, {})
@@ -122,11 +121,12 @@ class Agent:
     def _read_configuration(self) -> None:
         self._is_read = self._is_cluttered = True
         read = configuration.read(self._options.config_file, self._options.resource_prefix)
-        for fault in read.faults:
+        before = self.configuration
+        for fault in read.faults if read.faults != before.faults else ():
             _log.error("%s", fault)
-        for warning in read.warnings:
+        for warning in read.warnings if read.warnings != before.warnings else ():
             _log.warning("%s", warning)
-        self.configuration = _without_regress(self.configuration, read)
+        self.configuration = _without_regress(before, read)
 
     async def _ask_kubelet(self) -> bool:
         """Ask who has which device; tell whether that changed."""
@@ -167,21 +167,23 @@ class Agent:
             if name in self._endpoints:
                 self._endpoints[name].update(pool)
             else:
-                endpoint = self._endpoints[name] = Endpoint(pool, self._directory, self._files)
+                endpoint = self._endpoints[name] = Endpoint(
+                    pool, self._directory, self._options.files
+                )
                 await endpoint.start()
                 self.registrar.add(endpoint)
         if self._is_cluttered:
             self._is_cluttered = False
-            _clean(self._files, self.pools.values())
+            _clean(self._options.files, self.pools.values())
 
     def _say(self) -> None:
-        """Write a line about each resource that is not as it was."""
+        """Write a line about each resource that has other devices now, or in another state."""
         for name, pool in self.pools.items():
-            reasons = [f"{key} {o.reason}" for key, o in pool.offers.items() if not o.healthy]
-            said = "; unhealthy: ".join((summary(self.assignment, name), *reasons))
-            if self._said.get(name) != said:
-                _log.info("%s", said)
-                self._said[name] = said
+            reasons = {device: offer.reason for device, offer in pool.offers.items()}
+            if self._said.get(name) != reasons:
+                unhealthy = "".join(f"; {device} {why}" for device, why in reasons.items() if why)
+                _log.info("%s%s", summary(self.assignment, name), unhealthy)
+                self._said[name] = reasons
         if _log.isEnabledFor(logging.DEBUG):
             for device, reason in self.assignment.refused.items():
                 _log.debug("%s is offered by no resource: %s", device, reason)

@@ -56,12 +56,14 @@ def clean(directory: str, pools: Collection[Pool]) -> None:
     """
     resources = {pool.resource.name for pool in pools}
     wanted = {file for pool in pools for file in contents(pool)}
-    ours = _named_after(_noted(directory) | resources)
+    noted = _noted(directory)
+    ours = _named_after(noted | resources)
     with suppress(FileNotFoundError):
         for file in os.listdir(directory):
             if file not in wanted and ours.fullmatch(file.removeprefix(".new-")):
                 os.unlink(f"{directory}/{file}")
-    publish(directory, _NOTE, json.dumps(sorted(resources)).encode())
+    if noted != resources:
+        publish(directory, _NOTE, json.dumps(sorted(resources)).encode())
 
 
 def _named_after(resources: Collection[str]) -> re.Pattern[str]:

@@ -55,6 +55,7 @@ class Endpoint(DevicePluginBase):
 
     Raises ValueError if the socket's path would be too long. `when_left` is called when the stream
     ends at which kubelet follows the list: as kubelet has it, no device is healthy then.
+    `when_refused` is called when kubelet asks for what is not as the pool has it.
     """
 
     def __init__(self, pool: Pool, directory: str, files: Files) -> None:
@@ -64,6 +65,7 @@ class Endpoint(DevicePluginBase):
         self._watchers: list[_Watcher] = []
         self._kubelet: _Watcher | None = None
         self.when_left: Callable[[], None] = lambda: None
+        self.when_refused: Callable[[], None] = lambda: None
         self.socket_name = paths.socket_name(pool.resource.name)
         path = f"{directory}/{self.socket_name}"
         self.listener = Listener(path, [self, Discovery(pool.resource.name, path)])
@@ -180,6 +182,7 @@ class Endpoint(DevicePluginBase):
         except RefusedError as refusal:
             _log.warning("%s: kubelet gets no %s", self.resource, refusal)
             await self._explain(refusal)
+            self.when_refused()
             raise GRPCError(Status.FAILED_PRECONDITION, str(refusal)) from None
         except (KernelError, OSError) as error:
             _log.error("%s: kubelet gets no device: %s", self.resource, error)

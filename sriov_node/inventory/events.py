@@ -83,8 +83,10 @@ class Changes:
 
     async def _wait(self) -> None:
         while not self._due.is_set():
+            # not wait_for(), of which Python 3.11's may lose a cancellation
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), self._light_every)
+                async with asyncio.timeout(self._light_every):
+                    await self._due.wait()
             if not self._due.is_set() and self._light():
                 return
         loop = asyncio.get_running_loop()

@@ -126,6 +126,8 @@ def test_a_note_that_is_none_is_no_obstacle(tmp_path: Path, note: bytes) -> None
     assert files(tmp_path) == ["other-0000:01:10.0-device.json"]
 
 
-def test_a_missing_directory_is_made(tmp_path: Path) -> None:
+def test_a_missing_directory_is_made_where_there_is_something_to_note(tmp_path: Path) -> None:
     device_info.clean(f"{tmp_path}/dp", [])
+    assert os.listdir(tmp_path) == []
+    device_info.clean(f"{tmp_path}/dp", [pool()])
     assert os.listdir(tmp_path / "dp") == [".sriov-agent"]
