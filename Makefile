@@ -23,6 +23,7 @@ SHELL := /bin/bash
 export TIMEFORMAT := == took %0R seconds
 
 BUILT_FROM := $(shell find sriov_cni ipam startup -name '*.py') build.spec pyproject.toml tools/build tools/install
+AGENT_BUILT_FROM := $(shell find sriov_cni sriov_node tools/frozen -name '*.py' ! -name '*_pb2.py' ! -name '*_grpc.py') $(wildcard sriov_node/kubelet/api/*.proto) node.spec pyproject.toml tools/build tools/install $(wildcard deploy/systemd/*)
 INSTALLED := $(DESTDIR)$(BINDIR)
 IMAGE := release/sriov-cni-image.tar
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
@@ -78,27 +79,37 @@ sriov_node/kubelet/api/%_pb2.py: sriov_node/kubelet/api/%.proto | .venv/.node
 	time $(PIP_INSTALL) --editable '.[test]'
 	touch $@
 
-build: dist/.complete ## Build the executables for machines like this one: dist/sriov-cni.run installs them
+build: dist/.complete dist/.agent ## Build the executables for machines like this one: dist/sriov-cni.run and dist/sriov-node.run install them
 
 dist/.complete: $(BUILT_FROM) | .venv/.build
 	@echo "== building the executables with PyInstaller (10 to 40 seconds)"
 	time tools/build .venv/bin/python dist
 	touch $@
 
-release: release/.complete ## Build the executables for all machines with glibc 2.27 or newer: release/sriov-cni.run
+dist/.agent: $(AGENT_BUILT_FROM) $(GENERATED) | .venv/.build .venv/.node
+	@echo "== building the agent with PyInstaller (10 to 40 seconds)"
+	time tools/build .venv/bin/python dist sriov-node
+	touch $@
+
+release: release/.complete release/.agent ## Build the executables for all machines with glibc 2.27 or newer: release/sriov-cni.run and sriov-node.run
 
 release/.complete: $(BUILT_FROM) tools/release-python | setup-release
 	@echo "== building the released executables with PyInstaller (10 to 40 seconds)"
 	time tools/build "$(CACHE)/release-python-$$(tools/release-python --key)/bin/python3" release
 	touch $@
 
+release/.agent: $(AGENT_BUILT_FROM) $(GENERATED) tools/release-python | setup-release
+	@echo "== building the released agent with PyInstaller (10 to 40 seconds)"
+	time tools/build "$(CACHE)/release-python-$$(tools/release-python --key)/bin/python3" release sriov-node
+	touch $@
+
 image: $(IMAGE) ## Make the image that installs the plugins on a cluster's nodes: release/sriov-cni-image.tar
 
-$(IMAGE): release/.complete tools/image.py tools/oci.py deploy/entry
+$(IMAGE): release/.complete release/.agent tools/image.py tools/oci.py deploy/entry
 	@tools/setup image
-	$(PYTHON) -m tools.image '$(CACHE)/busybox' release/sriov-cni.run $@
+	$(PYTHON) -m tools.image '$(CACHE)/busybox' release/sriov-cni.run release/sriov-node $@
 
-install: build ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR if given
+install: dist/.complete ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR if given
 	@dist/sriov-cni.run '$(INSTALLED)'
 
 uninstall: ## Remove what install put there
@@ -172,13 +183,13 @@ torture: setup .venv/.test build ## The same at every system call, long races, 1
 	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_races.py
 	done
 
-lab: setup-demo build ## A shell in the lab's guest, which has SR-IOV cards; nothing it writes remains
+lab: setup-demo dist/.complete ## A shell in the lab's guest, which has SR-IOV cards; nothing it writes remains
 	@tests/lab/boot -i -k $(firstword $(LAB_KERNELS)) bash
 
 cluster: setup-cluster .venv/.test image ## A shell in the guest, on a node of Kubernetes with this plugin; nothing it writes remains
 	@$(CLUSTER) -i tools/cluster
 
-demo: setup-demo build ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
+demo: setup-demo dist/.complete ## Two pods on VFs of two cards, in the lab: add, ping, check, delete
 	@echo "== demo in the lab (30 to 60 seconds, 5 of them to boot)"
 	time tests/lab/boot -k $(firstword $(LAB_KERNELS)) tools/demo
 

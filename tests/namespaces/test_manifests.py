@@ -41,9 +41,9 @@ def kustomized(directory: Path) -> dict[tuple[str, str], Object]:
     return objects(run(KUSTOMIZE, "build", str(directory)))
 
 
-def daemonset(of: dict[tuple[str, str], Object]) -> Object:
-    """Return the specification of the pods of the DaemonSet."""
-    spec: Object = of["DaemonSet", "sriov-cni"]["spec"]["template"]["spec"]
+def daemonset(of: dict[tuple[str, str], Object], name: str = "sriov-cni") -> Object:
+    """Return the specification of the pods of a DaemonSet."""
+    spec: Object = of["DaemonSet", name]["spec"]["template"]["spec"]
     return spec
 
 
@@ -57,6 +57,44 @@ def test_the_chart_installs_as_the_kustomization_does() -> None:
 
 def test_the_chart_uninstalls_as_the_kustomization_does() -> None:
     assert templated("--set", "action=uninstall") == kustomized(DEPLOY / "uninstall")
+
+
+def test_the_chart_has_the_agent_as_the_kustomization_has_it() -> None:
+    made, expected = templated("--set", "agent.enabled=true"), kustomized(DEPLOY / "agent")
+    for objects_ in (made, expected):
+        data = objects_["ConfigMap", "sriov-agent"]["data"]
+        data["config.json"] = json.loads(data["config.json"])
+    assert made == kustomized(DEPLOY) | expected
+
+
+def test_one_agent_takes_over_from_another_and_kubelet_asks_it_on_its_own_address() -> None:
+    made = kustomized(DEPLOY / "agent")
+    update = made["DaemonSet", "sriov-agent"]["spec"]["updateStrategy"]["rollingUpdate"]
+    assert update == {"maxSurge": 1, "maxUnavailable": 0}
+    spec = daemonset(made, "sriov-agent")
+    (container,) = spec["containers"]
+    assert spec["hostNetwork"]
+    assert "ports" not in container  # of the node: two agents at once would not be scheduled
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = container[probe]["httpGet"]
+        assert (asked["host"], asked["port"]) == ("127.0.0.1", 9808)
+
+
+def test_the_agents_configuration_may_change_while_it_runs() -> None:
+    spec = daemonset(kustomized(DEPLOY / "agent"), "sriov-agent")
+    (container,) = spec["containers"]
+    (mount,) = (m for m in container["volumeMounts"] if m["name"] == "config")
+    assert (mount["mountPath"], "subPath" in mount) == ("/etc/pcidp", False)
+    assert "/etc/pcidp/config.json" in container["args"]
+
+
+def test_every_volume_of_the_agent_is_mounted_where_the_image_has_a_place() -> None:
+    spec = daemonset(kustomized(DEPLOY / "agent"), "sriov-agent")
+    (container,) = spec["containers"]
+    assert container["image"] == NAME
+    mounts = container["volumeMounts"]
+    assert {mount["mountPath"].lstrip("/") for mount in mounts} <= set(MOUNT_POINTS)
+    assert {mount["name"] for mount in mounts} == {volume["name"] for volume in spec["volumes"]}
 
 
 def test_the_chart_makes_networks(tmp_path: Path) -> None:

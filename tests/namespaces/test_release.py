@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespaces.installation import BUILT, PROGRAMS, ROOT
+from tests.namespaces.installation import BUILT, ROOT
 from tests.networks import MYNET
 from tests.node import Node
 from tests.plugin import Document, Plugin, run
 
 RELEASED = ROOT / "release" / "sriov-cni.run"
 CACHE = Path(os.environ.get("SRIOV_CNI_CACHE") or Path.home() / ".cache" / "sriov-cni")
+BUNDLES = ("sriov-cni", "sriov-node")
 OLD = "/mnt"  # the old machine's root directory
 PLUGINS = "/opt/cni/bin"
 NETWORK: Document = MYNET | {"cniVersion": "1.1.0"}
@@ -30,12 +31,12 @@ LIBC = {"ld-linux-x86-64.so.2"}
 LIBC |= {f"lib{name}" for name in ("c.so.6", "dl.so.2", "m.so.6", "pthread.so.0", "util.so.1")}
 
 
-def headers(kind: str) -> list[str]:
+def headers(kind: str, name: str = "sriov-cni") -> list[str]:
     """Return what objdump says of the header of each executable and library of a kind of bundle."""
-    bundle = ROOT / kind / "sriov-cni"
+    bundle = ROOT / kind / name
     files = [file for file in bundle.rglob("*") if file.is_file()]
     found = [run("objdump", "-p", str(file)) for file in files if _is_elf(file)]
-    assert len(found) >= len(PROGRAMS) + 1  # and libpython
+    assert len(found) >= 2  # a program and libpython
     return found
 
 
@@ -44,9 +45,9 @@ def _is_elf(file: Path) -> bool:
         return opened.read(4) == b"\x7fELF"
 
 
-def newest_glibc(kind: str) -> tuple[int, ...]:
+def newest_glibc(kind: str, name: str = "sriov-cni") -> tuple[int, ...]:
     """Return the newest version of the C library's symbols that a bundle needs."""
-    versions = re.findall(r" GLIBC_(\S+)$", "\n".join(headers(kind)), re.M)
+    versions = re.findall(r" GLIBC_(\S+)$", "\n".join(headers(kind, name)), re.M)
     return max(tuple(int(part) for part in version.split(".")) for version in versions)
 
 
@@ -79,21 +80,32 @@ def install(node: Node, file: Path) -> tuple[int, str]:
     return int(status), "\n".join(said)
 
 
-def test_nothing_newer_than_glibc_2_28_is_needed() -> None:
-    assert newest_glibc("release") <= (2, 28)
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_nothing_newer_than_glibc_2_28_is_needed(bundle: str) -> None:
+    assert newest_glibc("release", bundle) <= (2, 28)
 
 
-def test_no_other_library_of_the_node_is_needed() -> None:
-    needed = {
-        name for header in headers("release") for name in re.findall(r"NEEDED +(\S+)", header)
-    }
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_no_other_library_of_the_node_is_needed(bundle: str) -> None:
+    found = headers("release", bundle)
+    needed = {name for header in found for name in re.findall(r"NEEDED +(\S+)", header)}
     assert {name for name in needed if not name.startswith("libpython")} <= LIBC
 
 
+@pytest.mark.parametrize("bundle", BUNDLES)
 @pytest.mark.parametrize("kind", ["dist", "release"])
-def test_the_build_says_what_it_needs(kind: str) -> None:
-    said = (ROOT / kind / "glibc").read_text().strip()
-    assert said == ".".join(map(str, newest_glibc(kind)))
+def test_the_build_says_what_it_needs(kind: str, bundle: str) -> None:
+    said = (ROOT / kind / f"{bundle}.glibc").read_text().strip()
+    assert said == ".".join(map(str, newest_glibc(kind, bundle)))
+
+
+def test_the_agent_is_installed_and_starts_with_glibc_2_31(node: Node) -> None:
+    shutil.copy(ROOT / "release" / "sriov-node.run", node.path(f"{OLD}/tmp"))
+    installing = "PATH=/bin sh /tmp/sriov-node.run"
+    said = node.run("chroot", OLD, "/bin/sh", "-c", installing)
+    assert said == "installed sriov-agent in /opt/sriov/bin\n"
+    started = node.run("chroot", OLD, "/opt/sriov/bin/sriov-agent", "--version")
+    assert started.startswith("sriov-agent ")
 
 
 def test_an_add_and_its_del_are_served_with_glibc_2_31(node: Node, pod: str) -> None:
