@@ -71,3 +71,6 @@ def test_a_bundle_takes_15_mib_and_carries_neither_tls_nor_udev(kind: str) -> No
     assert sum(path.stat().st_size for path in files if path.is_file()) <= 15 * MIB
     names = {path.name for path in files}
     assert not [name for name in names if name.startswith(("libssl", "libcrypto", "libudev"))]
+    # Without these, protobuf and multidict fall back to Python code without a word.
+    assert [name for name in names if name.startswith("_message.")]
+    assert [name for name in names if name.startswith("_multidict.")]

@@ -193,6 +193,18 @@ def test_the_executables_are_tried_with_the_c_library_of_the_node(
     assert current(plugins) == digest(RELEASED)
 
 
+@pytest.mark.parametrize("old", [False, True])
+def test_the_agent_starts_with_the_libraries_of_the_node(
+    tmp_path: Path, plugins: Path, old_node: Path, old: bool
+) -> None:
+    agent = str(ROOT / "release" / "sriov-node")
+    image = installing(str(CACHE / "busybox"), str(RELEASED), agent=agent)
+    node = old_node if old else Path("/")
+    container = Container(archive(image, [NAME]), tmp_path / "root", plugins, node)
+    status, said = container.probe("/sriov-node/sriov-agent", "--version")
+    assert (status, said.split(" ")[0]) == (0, "sriov-agent"), said
+
+
 def test_a_container_says_what_it_can_do(made: Making) -> None:
     status, said = made().probe("/entry", "other")
     assert status == 2
