@@ -88,9 +88,10 @@ def wait_for_carrier(pod: str, patience: float) -> None:
 
 
 def files(directory: str) -> list[str]:
-    """Return the names of the files below a directory but what holds a lock or an order."""
+    """Return the names of the files below a directory that are an attachment's."""
+    others = ("lock", "released", "inventory")  # fixipam's order is one, and the agent's memory
     found = (names for _, _, names in os.walk(directory))
-    return sorted(n for names in found for n in names if n not in ("lock", "released"))
+    return sorted(n for names in found for n in names if n not in others)
 
 
 def state() -> dict[str, object]:

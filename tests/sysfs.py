@@ -263,7 +263,10 @@ class Tree:
 def seeing(tree: Tree, *command: str) -> Sequence[str]:
     """Return a command that runs another with the tree as /sys, in a network namespace of its own.
 
-    The namespace has a loopback device only; `ip link add` in the command makes others.
+    The namespace has a loopback device only; `ip link add` in the command makes others. /run is
+    empty: what is written there goes with the command.
     """
-    script = 'mount --make-rprivate /; mount --rbind "$0" /sys; exec "$@"'
+    script = (
+        'mount --make-rprivate /; mount --rbind "$0" /sys; mount -t tmpfs tmpfs /run; exec "$@"'
+    )
     return ("unshare", "--mount", "--net", "sh", "-ec", script, str(tree.root), *command)

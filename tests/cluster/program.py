@@ -14,7 +14,7 @@ class Program:
 
     def __init__(self, directory: Path, *command: str) -> None:
         """Keep log and number in a directory."""
-        self.name = command[0]
+        self.name = os.path.basename(command[0])
         self.log = directory / f"{self.name}.log"
         self._number = directory / f"{self.name}.pid"
         self._command = command
