@@ -14,8 +14,6 @@ from tests.cluster.node import Node, until
 from tests.cluster.pods import Pods
 from tests.plugin import run
 
-pytestmark = pytest.mark.usefixtures("unchanged")
-
 
 @pytest.fixture(scope="module")
 def agent(node: Node) -> Iterator[Agent]:
@@ -37,6 +35,7 @@ def test_kubectl_describe_shows_the_resources(agent: Agent) -> None:
         assert (found[f"{RED}:"], found[f"{BLUE}:"], found[f"{VFIO}:"]) == ("7", "7", "0")
 
 
+@pytest.mark.usefixtures("unchanged")
 def test_pods_get_the_vfs_that_kubelet_has_chosen(agent: Agent, node: Node, pods: Pods) -> None:
     networks = ("chosen-red", "chosen-blue")
     node.api.apply(objects.deployment("web", 2, *networks, resources=BOTH))
@@ -50,6 +49,7 @@ def test_pods_get_the_vfs_that_kubelet_has_chosen(agent: Agent, node: Node, pods
     pods.await_gone(*names)
 
 
+@pytest.mark.usefixtures("unchanged")
 def test_pods_beyond_the_last_vf_wait_and_run_when_others_go(
     agent: Agent, node: Node, pods: Pods
 ) -> None:

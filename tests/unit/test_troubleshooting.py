@@ -216,4 +216,4 @@ def test_every_refusal_of_the_installer_is_listed() -> None:
         squeezed(re.sub(r"\$\w+", "…", text.replace("\n", " ")))
         for text in re.findall(r'\bdie "([^"]+)"', script)
     }
-    assert first_cells("## When `sriov-cni.run` refuses") == refusals
+    assert first_cells("## When `sriov-cni.run` or `sriov-node.run` refuses") == refusals
