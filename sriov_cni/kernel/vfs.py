@@ -16,8 +16,8 @@ from sriov_cni.kernel.netlink import Message, Socket
 _RTM_GETLINK, _RTM_SETLINK = 18, 19
 _RTEXT_FILTER_VF, _RTEXT_FILTER_SKIP_STATS = 0x1, 0x8
 _IFLA_VFINFO_LIST, _IFLA_VF_INFO = 22, 1
-_LINK_HEADERS = 32  # bytes: struct nlmsghdr and struct ifinfomsg
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
+LINK_HEADERS = 32  # bytes: struct nlmsghdr and struct ifinfomsg
+ATTRIBUTE = struct.Struct("=HH")  # length, type
 _NLA_TYPE_MASK = 0x3FFF  # without the flags for "nested" and "network byte order"
 _ETHERTYPES = {"802.1q": 0x8100, "802.1ad": 0x88A8}  # include/uapi/linux/if_ether.h
 NO_MAC = "00:00:00:00:00:00"
@@ -71,31 +71,38 @@ def attributes(sock: Socket, pf: str, index: int) -> VfAttributes | None:
 
 
 def _entry(answer: bytes, index: int) -> Message | None:
-    """Return a VF's entry in the list, None if it is not there.
+    """Return a VF's entry in the list, None if it is not there."""
+    place = next((at for number, at, _ in entries(answer) if number == index), None)
+    if place is None:
+        return None
+    start = place - ATTRIBUTE.size
+    length, _ = ATTRIBUTE.unpack_from(answer, start)
+    info = LinkMessage._VfList._VfInfo(answer[start : start + length])
+    info.decode()
+    return info
+
+
+def entries(answer: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the number of each VF that an answer lists, and where its attributes begin and end.
 
     Entries are told by their number, which each of their attributes begins with. They are walked
     through here, and not by pyroute2, because the list may be longer than it says: its length has
     16 bits, and 256 VFs fill more before Linux 6.2, which was the first to leave out statistics.
     """
-    place, _ = next(item for item in _walk(answer, _LINK_HEADERS) if item[1] == _IFLA_VFINFO_LIST)
-    for entry, kind in _walk(answer, place + _ATTRIBUTE.size):
+    listed = (at for at, _, kind in walk(answer, LINK_HEADERS) if kind == _IFLA_VFINFO_LIST)
+    for entry, length, kind in walk(answer, next(listed, len(answer)) + ATTRIBUTE.size):
         if kind != _IFLA_VF_INFO:
-            return None  # the list has ended
-        (number,) = struct.unpack_from("=I", answer, entry + 2 * _ATTRIBUTE.size)
-        if number == index:
-            length, _ = _ATTRIBUTE.unpack_from(answer, entry)
-            info = LinkMessage._VfList._VfInfo(answer[entry : entry + length])
-            info.decode()
-            return info
-    return None
+            return  # the list has ended
+        (number,) = struct.unpack_from("=I", answer, entry + 2 * ATTRIBUTE.size)
+        yield number, entry + ATTRIBUTE.size, entry + length
 
 
-def _walk(data: bytes, place: int) -> Iterator[tuple[int, int]]:
-    """Yield place and type of each attribute from a place on (struct nlattr)."""
-    while place + 3 * _ATTRIBUTE.size <= len(data):  # as much as the number of an entry takes
-        length, kind = _ATTRIBUTE.unpack_from(data, place)
-        yield place, kind & _NLA_TYPE_MASK
-        place += max(length + 3 & ~3, _ATTRIBUTE.size)
+def walk(data: bytes, place: int) -> Iterator[tuple[int, int, int]]:
+    """Yield place, length and type of each attribute from a place on (struct nlattr)."""
+    while place + 3 * ATTRIBUTE.size <= len(data):  # as much as the number of an entry takes
+        length, kind = ATTRIBUTE.unpack_from(data, place)
+        yield place, length, kind & _NLA_TYPE_MASK
+        place += max(length + 3 & ~3, ATTRIBUTE.size)
 
 
 def set_mac(sock: Socket, pf: str, index: int, mac: str) -> None:

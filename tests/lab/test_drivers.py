@@ -134,8 +134,8 @@ def answer_with_two(request: Request) -> bytes:
     message = LinkMessage()
     message["attrs"] = [("IFLA_IFNAME", "eth0"), ("IFLA_EXT_MASK", 0x9)]
     answer: bytes = Socket().get(18, message, "asking for VFs").data
-    place, _ = next(item for item in vfs._walk(answer, 32) if item[1] == 22)
-    third = [entry for entry, kind in vfs._walk(answer, place + 4) if kind == 1][2]
+    place = next(at for at, _, kind in vfs.walk(answer, vfs.LINK_HEADERS) if kind == 22)
+    third = [begin - 4 for _, begin, _ in vfs.entries(answer)][2]
     listed = answer[place + 4 : third]
     body = answer[16:32] + struct.pack("=HH", 4 + len(listed), 22) + listed
     return struct.pack("=IHHII", 16 + len(body), 16, 0, request.sequence, 0) + body
