@@ -15,6 +15,8 @@ from sriov_node.agent import Agent, Options
 from sriov_node.device_plugin import names
 from sriov_node.device_plugin.endpoint import Files
 from sriov_node.kubelet import paths
+from sriov_node.metrics.server import Address
+from sriov_node.metrics.service import Settings
 
 CDI = "/var/run/cdi"
 _DEFAULTS = Options()
@@ -45,6 +47,7 @@ def _read_arguments(words: Sequence[str]) -> tuple[Options, argparse.Namespace]:
         kubelet_dir=arguments.kubelet_dir,
         watched=arguments.registration == "watcher",
         files=Files(cdi=CDI if arguments.use_cdi else None),
+        metrics=Settings(arguments.metrics_address, arguments.exporter_names),
     )
     try:
         paths.require_short(
@@ -101,6 +104,18 @@ def _parser() -> argparse.ArgumentParser:
         default=_DEFAULTS.data_dir,
         help="the networks' dataDir: where the CNI plugin keeps its records",
     )
+    flag(
+        "metrics-address",
+        metavar="HOST:PORT",
+        type=_address,
+        default="127.0.0.1:9808",
+        help='where metrics and probes are served, "" for nowhere',
+    )
+    flag(
+        "exporter-names",
+        action="store_true",
+        help="serve metrics under the names of the SR-IOV network metrics exporter, too",
+    )
     flag("log-level", choices=log.LEVELS, default="info", help="what is written at least")
     flag("log-format", choices=log.FORMATS, default="text", help="how lines are written")
     flag("version", action="version", version=f"sriov-agent {__version__}")
@@ -111,6 +126,20 @@ def _absolute(text: str) -> str:
     if not text.startswith("/"):
         raise argparse.ArgumentTypeError(f"{text} must be an absolute path")
     return text.rstrip("/") or "/"
+
+
+def _address(text: str) -> Address | None:
+    """Return where to listen; an IPv6 address is in brackets."""
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    well_formed = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535
+    if not (colon and bare and well_formed) or (":" in bare and bare == host):
+        raise argparse.ArgumentTypeError(
+            f"{text} must be HOST:PORT or [IPV6]:PORT, with a port of at most 65535"
+        )
+    return Address(bare, int(port))
 
 
 def _prefix(text: str) -> str:

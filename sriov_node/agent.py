@@ -26,7 +26,10 @@ from sriov_node.inventory.scan import Inventory
 from sriov_node.kubelet import listener, paths, pod_resources
 from sriov_node.kubelet.pod_resources import Holder
 from sriov_node.kubelet.registration import Registrar
+from sriov_node.metrics.service import Answers, Settings, serving
+from sriov_node.metrics.view import View
 
+_RECENT = 10.0  # seconds for which a scrape goes by what kubelet said of pods
 _RETURN = 31.0  # seconds; a device on its way home counts as lost after 30
 _log = logging.getLogger(__name__)
 
@@ -35,7 +38,8 @@ class Options(NamedTuple):
     """What the command line says.
 
     `watched` has kubelet find the sockets in plugins_registry by itself. `files` are the
-    directories of what networks and containers are told.
+    directories of what networks and containers are told. `metrics` says where these are served, and
+    under which names.
     """
 
     config_file: str = "/etc/pcidp/config.json"
@@ -44,6 +48,7 @@ class Options(NamedTuple):
     kubelet_dir: str = paths.KUBELET
     watched: bool = False
     files: Files = Files()
+    metrics: Settings = Settings()
 
 
 class Agent:
@@ -58,6 +63,8 @@ class Agent:
         self._expiry: asyncio.TimerHandle | None = None
         self._is_read = False  # the configuration, as it is now
         self._is_asked = False  # kubelet, for what pods have
+        self._asked_at = 0.0  # time.monotonic() when it last was
+        self._is_told = False  # kubelet, of what there is
         self._is_cluttered = False  # with files of resources that are no more
         self._said: dict[str, Mapping[str, str]] = {}  # what the log has about a resource
         self.configuration = Configuration()
@@ -75,16 +82,38 @@ class Agent:
         listener.clear(self._directory)
         self.registrar = Registrar(self._directory, active=not self._options.watched)
         following = asyncio.create_task(self._follow_configuration())
+        answers = Answers(self.view, self._current_view)
         try:
-            async with self._changes as changes:
-                async for _ in changes:
-                    await self._look()
-                    _tell_systemd("READY=1")
+            with serving(self._options.metrics, answers) as self._note_allocate:
+                async with self._changes as changes:
+                    async for _ in changes:
+                        await self._look()
+                        _tell_systemd("READY=1")
         finally:
             following.cancel()
             await self.registrar.stop()
             for endpoint in self._endpoints.values():
                 await endpoint.stop(remove=False)
+
+    async def view(self) -> View:
+        """Return what is known now."""
+        return View(
+            scanned=self._is_told,
+            snapshot=self.snapshot,
+            pools=tuple(self.pools.values()),
+            holders=self.holders,
+            registered={name: self.registrar.registered(name) for name in self.pools},
+            registrations=dict(self.registrar.registrations),
+            failures=dict(self.registrar.failures),
+            faults=self.configuration.faults,
+            scan_seconds=self.scan_seconds,
+        )
+
+    async def _current_view(self) -> View:
+        """Return what is known, of pods as well."""
+        if time.monotonic() - self._asked_at > _RECENT and await self._ask_kubelet():
+            self._changes.poke()  # a pod's device is announced as it is, whatever changes
+        return await self.view()
 
     def reload(self) -> None:
         """Read the configuration and all devices anew, soon."""
@@ -113,6 +142,7 @@ class Agent:
             if not self._is_asked:  # kubelet may know already what pods have
                 await self._ask_kubelet()
             await self._tell()
+            self._is_told = True
             if await self._ask_kubelet():
                 await self._tell()
         except Exception:  # a bug: better yesterday's devices than none
@@ -130,6 +160,7 @@ class Agent:
 
     async def _ask_kubelet(self) -> bool:
         """Ask who has which device; tell whether that changed."""
+        self._asked_at = time.monotonic()
         holders = await pod_resources.holders(paths.pod_resources(self._options.kubelet_dir))
         if holders is None or holders == self.holders:
             return False
@@ -168,8 +199,9 @@ class Agent:
                 self._endpoints[name].update(pool)
             else:
                 endpoint = self._endpoints[name] = Endpoint(
-                    pool, self._directory, self._options.files
+                    pool, self._directory, self._options.files, self._note_allocate
                 )
+                endpoint.when_refused = self._changes.poke
                 await endpoint.start()
                 self.registrar.add(endpoint)
         if self._is_cluttered:

@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
@@ -56,10 +57,18 @@ class Endpoint(DevicePluginBase):
     Raises ValueError if the socket's path would be too long. `when_left` is called when the stream
     ends at which kubelet follows the list: as kubelet has it, no device is healthy then.
     `when_refused` is called when kubelet asks for what is not as the pool has it.
+    `note_allocate` is called with the resource after each Allocate, and the seconds that it took.
     """
 
-    def __init__(self, pool: Pool, directory: str, files: Files) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        directory: str,
+        files: Files,
+        note_allocate: Callable[[str, float], None] = lambda resource, seconds: None,
+    ) -> None:
         self._pool = pool
+        self._note_allocate = note_allocate
         self._list = _announcement(pool)
         self._files = files
         self._watchers: list[_Watcher] = []
@@ -175,6 +184,7 @@ class Endpoint(DevicePluginBase):
     ) -> None:
         """Answer what containers get; refuse with a reason what is not there to be given."""
         request = await received(stream)
+        began = time.monotonic()
         answer = api.AllocateResponse()
         try:
             for container in request.container_requests:
@@ -187,6 +197,8 @@ class Endpoint(DevicePluginBase):
         except (KernelError, OSError) as error:
             _log.error("%s: kubelet gets no device: %s", self.resource, error)
             raise GRPCError(Status.INTERNAL, str(error)) from None
+        finally:
+            self._note_allocate(self.resource, time.monotonic() - began)
         await stream.send_message(answer)
 
     async def PreStartContainer(  # noqa: N802
