@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import tempfile
 import urllib.error
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from sriov_cni.kernel import sysfs
 from sriov_node import agent
 from sriov_node.agent import Agent, Options
 from sriov_node.device_plugin.endpoint import Files
@@ -91,6 +93,7 @@ async def running(
         config_file=str(directory / "config.json"),
         data_dir=str(directory / "state"),
         kubelet_dir=str(directory / "kubelet"),
+        files=Files(device_info=str(directory / "devinfo"), root=os.path.dirname(sysfs.ROOT)),
         metrics=Settings(address, exporter_names=names),
     )
     task = asyncio.create_task(Agent(options).run())
@@ -100,12 +103,6 @@ async def running(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-@pytest.fixture(autouse=True)
-def descriptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = Files(device_info=str(tmp_path / "devinfo"), root=str(tmp_path))
-    monkeypatch.setattr("sriov_node.agent.Files", lambda cdi: files)
 
 
 def test_an_agent_becomes_ready_when_kubelet_comes(tree: Tree, home: Path) -> None:
