@@ -81,7 +81,9 @@ class Agent:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         listener.clear(self._directory)
         self.registrar = Registrar(self._directory, active=not self._options.watched)
-        following = asyncio.create_task(self._follow_configuration())
+        watched = asyncio.Event()
+        following = asyncio.create_task(self._follow_configuration(watched))
+        await watched.wait()
         answers = Answers(self.view, self._current_view)
         try:
             with serving(self._options.metrics, answers) as self._note_allocate:
@@ -120,16 +122,20 @@ class Agent:
         self._is_read = False
         self._changes.poke()
 
-    async def _follow_configuration(self) -> None:
-        """Reload when the file changes; a ConfigMap's changes by links beside it."""
+    async def _follow_configuration(self, watched: asyncio.Event) -> None:
+        """Reload when the file changes; a ConfigMap's changes by links beside it.
+
+        `watched` is set when no change will be missed any more.
+        """
         directory = os.path.dirname(os.path.abspath(self._options.config_file))
-        while True:
-            try:
-                async for _ in directory_watch.changes(directory):
+        try:
+            async for _ in directory_watch.changes(directory):
+                if watched.is_set():
                     self.reload()
-            except OSError as error:
-                _log.error("%s cannot be watched, only SIGHUP reloads: %s", directory, error)
-                return
+                watched.set()
+        except OSError as error:
+            _log.error("%s cannot be watched, only SIGHUP reloads: %s", directory, error)
+            watched.set()
 
     async def _look(self) -> None:
         """Look at everything, and tell kubelet; whatever goes wrong, what was told stays."""
