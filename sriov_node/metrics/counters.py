@@ -20,6 +20,7 @@ from sriov_node.inventory.device import Device, State
 from sriov_node.metrics.view import View, in_state, physical_functions
 
 _FRESH = 1.0  # seconds
+_PATIENCE = 5.0  # seconds to wait for another thread's reading: a driver may keep the kernel busy
 _log = logging.getLogger(__name__)
 
 
@@ -46,8 +47,13 @@ class Reader:
         self._at = 0.0
 
     def read(self, view: View) -> Counts:
-        """Return the counters of a view's devices."""
-        with self._lock:
+        """Return the counters of a view's devices.
+
+        Raises TimeoutError if another thread has been reading for long.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            raise TimeoutError("the kernel does not answer")
+        try:
             if self._counts is None or self._clock() - self._at >= _FRESH:
                 # the host first: should a thread not come home from a pod, it ends with its request
                 pfs = _pfs(view)
@@ -56,6 +62,8 @@ class Reader:
                 self._counts = Counts(pfs, counting, _most_vfs(view), _pods(view))
                 self._at = self._clock()
             return self._counts
+        finally:
+            self._lock.release()
 
 
 def _counts(pf: Pf) -> bool:

@@ -192,8 +192,8 @@ def _application(
                 answer: Iterable[bytes] = metrics(environ, start_response)
                 return answer
             status, body = probes[path]() if path in probes else ("404 Not Found", "not found\n")
-        except TimeoutError:
-            status, body = "503 Service Unavailable", "the agent's event loop does not turn\n"
+        except TimeoutError as error:
+            status, body = "503 Service Unavailable", f"{error}\n"
         except Exception:
             _log.exception("%s cannot be answered", path)
             status, body = "500 Internal Server Error", "failed; the agent's log says why\n"

@@ -63,14 +63,15 @@ def _ask(
     patience: float,
 ) -> _Answer:
     """Have the loop answer; TimeoutError if it does not in time, or has ended."""
+    still = "the agent's event loop does not turn"
     if loop.is_closed():
-        raise TimeoutError
+        raise TimeoutError(still)
     future = asyncio.run_coroutine_threadsafe(answer(), loop)
     try:
         return future.result(patience)
     except TimeoutError:
         future.cancel()
-        raise
+        raise TimeoutError(still) from None
 
 
 async def _nothing() -> None:

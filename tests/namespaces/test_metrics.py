@@ -158,3 +158,44 @@ def test_a_device_for_user_space_has_no_interface_that_counts(tree: Tree) -> Non
     tree.bind(VF, "vfio-pci")
     attach(tree)
     assert scrape(tree).counters == {}
+
+
+THREADS = """
+mount -t tmpfs tmpfs /run
+ip netns add pod
+exec "$0" -P -c '
+import json, os, threading
+from sriov_cni.kernel import netns
+
+def here():
+    return os.readlink("/proc/thread-self/ns/net")
+
+seen, entered, leave = {}, threading.Event(), threading.Event()
+
+def visit():
+    with netns.pod_at("/run/netns/pod") as pod:
+        try:
+            with netns.inside(pod.namespace):
+                seen["inside"] = here()
+                entered.set()
+                leave.wait(10)
+                raise RuntimeError
+        except RuntimeError:
+            seen["after"] = here()
+
+thread = threading.Thread(target=visit)
+seen["home"] = here()
+thread.start()
+entered.wait(10)
+seen["other thread meanwhile"] = here()
+leave.set()
+thread.join()
+print(json.dumps(seen))'
+"""
+
+
+def test_only_the_thread_that_enters_a_pod_is_there_and_it_comes_home_from_a_failure() -> None:
+    command = ("unshare", "--mount", "--net", "sh", "-ec", THREADS, sys.executable)
+    seen = json.loads(run(*command))
+    assert seen.pop("inside") not in seen.values()
+    assert len(set(seen.values())) == 1

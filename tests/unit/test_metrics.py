@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The metrics that a view and the kernel's counters make, as prometheus_client parses them."""
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -317,6 +318,29 @@ def test_the_kernel_is_asked_at_most_once_a_second(monkeypatch: pytest.MonkeyPat
         now[0] = moment
         reader.read(view())
         assert asked == [expected]
+
+
+def test_a_driver_that_keeps_the_kernel_busy_keeps_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy, done = threading.Event(), threading.Event()
+
+    def read(seen: View) -> dict[str, Pf]:
+        busy.set()
+        done.wait(10)
+        return {}
+
+    monkeypatch.setattr(counters, "_pfs", read)
+    monkeypatch.setattr(counters, "_PATIENCE", 0.05)
+    reader = Reader()
+    first = threading.Thread(target=reader.read, args=(view(),))
+    first.start()
+    busy.wait(10)
+    with pytest.raises(TimeoutError, match="the kernel does not answer"):
+        reader.read(view())
+    done.set()
+    first.join()
+    assert reader.read(view()) == Counts()
 
 
 def test_a_driver_that_counted_once_counts_though_all_is_zero(
