@@ -171,19 +171,21 @@ def connect(port: int) -> socket.socket:
 
 
 def test_clients_that_say_nothing_are_few_and_do_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_PATIENCE", 0.4)
+    monkeypatch.setattr(server, "_PATIENCE", 1.0)
     with serving() as served, ExitStack() as stack:
         port = wait_for_port(served)
         threads = threading.active_count()
         silent = [stack.enter_context(connect(port)) for _ in range(20)]
         began = time.monotonic()
         assert [client.recv(1) for client in silent[8:]] == [b""] * 12  # turned away at once
-        assert time.monotonic() - began < 0.3
+        assert time.monotonic() - began < 0.9
         assert threading.active_count() <= threads + 8
         assert [client.recv(1) for client in silent[:8]] == [b""] * 8
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 3
         assert get(port, "/healthz").status == 200
-        assert threading.active_count() <= threads + 1
+        while threading.active_count() > threads:  # theirs end a moment after
+            assert time.monotonic() - began < 5
+            time.sleep(0.01)
 
 
 def test_a_client_that_says_little_by_little_does_not_stay(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,12 +282,13 @@ def test_the_loop_s_thread_answers_while_it_turns_and_is_not_waited_for_long(
         assert "sriov_attachments 0.0" in get(port, "/metrics").text
         assert get(port, "/readyz").status == 200
         assert agent.asked == ["current", "known"]
-        agent.loop.call_soon_threadsafe(time.sleep, 1.0)
+        busy = threading.Event()
+        agent.loop.call_soon_threadsafe(busy.wait, 10)
         for path in ("/healthz", "/readyz", "/metrics"):
             began, answer = time.monotonic(), get(port, path)
             assert (answer.status, answer.text) == (503, "the agent's event loop does not turn\n")
-            assert time.monotonic() - began < 0.5
-        time.sleep(0.5)
+            assert time.monotonic() - began < 2
+        busy.set()
         assert get(port, "/healthz").status == 200
         agent.stop()
         assert get(port, "/healthz").status == 503
