@@ -273,8 +273,6 @@ def port() -> int:
 def test_the_loop_s_thread_answers_while_it_turns_and_is_not_waited_for_long(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_PROBE", 0.2)
-    monkeypatch.setattr(service, "_SCRAPE", 0.2)
     agent = Loop(READY)
     context = agent.serve(Settings(Address("127.0.0.1", port)))
     try:
@@ -282,6 +280,8 @@ def test_the_loop_s_thread_answers_while_it_turns_and_is_not_waited_for_long(
         assert "sriov_attachments 0.0" in get(port, "/metrics").text
         assert get(port, "/readyz").status == 200
         assert agent.asked == ["current", "known"]
+        monkeypatch.setattr(service, "_PROBE", 0.2)
+        monkeypatch.setattr(service, "_SCRAPE", 0.2)
         busy = threading.Event()
         agent.loop.call_soon_threadsafe(busy.wait, 10)
         for path in ("/healthz", "/readyz", "/metrics"):
@@ -289,8 +289,10 @@ def test_the_loop_s_thread_answers_while_it_turns_and_is_not_waited_for_long(
             assert (answer.status, answer.text) == (503, "the agent's event loop does not turn\n")
             assert time.monotonic() - began < 2
         busy.set()
+        monkeypatch.setattr(service, "_PROBE", 5.0)
         assert get(port, "/healthz").status == 200
         agent.stop()
+        monkeypatch.setattr(service, "_PROBE", 0.2)
         assert get(port, "/healthz").status == 503
         _cancel_all(agent.loop)
         agent.loop.close()
