@@ -198,7 +198,7 @@ demo: setup-demo dist/.complete ## Two pods on VFs of two cards, in the lab: add
 	time $(PIP_INSTALL) --editable '.[bench]'
 	touch $@
 
-bench: setup-bench build release .venv/.bench ## Measure against the Go plugins: docs/performance.md (root, an idle machine; about 10 minutes)
+bench: setup-bench build release .venv/.node $(GENERATED) .venv/.bench ## Measure against the Go plugins: docs/performance.md (root, an idle machine; about 15 minutes)
 	@echo "== benchmark of whole processes, in network namespaces (BENCH_ROUNDS=2: a try; BENCH_BEFORE=COMMIT: against that, too)"
 	time .venv/bin/python -m bench
 

@@ -17,6 +17,7 @@ from bench import (
     contenders,
     describe_machine,
     draw_picture,
+    measure_agent,
     measure_costs,
     measure_times,
     write_tables,
@@ -85,8 +86,10 @@ def _measure(count: int, before: str) -> Measured:
         measure_stand_ins(stand_ins, few)
         _say(began, "memory, system calls, imports")
         costs = measure_costs.look(min(count, _LOOKS))
+        _say(began, f"the agent: {min(count, _LOOKS)} rounds")
+        agent = measure_agent.measure_agent(count)
         _say(began, "measured")
-        return Measured(count, samples, busy, stand_ins, costs)
+        return Measured(count, samples, busy, stand_ins, costs, agent)
 
 
 def _say(began: float, text: str) -> None:

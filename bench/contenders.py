@@ -51,6 +51,7 @@ EXECUTABLES = {
     GO: _go(CACHE / "bin" / f"go-{GO_VERSION}"),
     DEBIAN: _go(Path("/usr/lib/cni")),
 }
+AGENT = Executable(ROOT / "release/sriov-node/sriov-agent", (ROOT / "release/sriov-node",))
 
 
 def add_before(bundle: Path) -> None:
@@ -124,7 +125,7 @@ def floor(place: Place) -> Program:
 
 def expect_executables() -> None:
     """Raise BenchError if something to measure is not there."""
-    for executable in EXECUTABLES.values():
+    for executable in (*EXECUTABLES.values(), AGENT):
         for path in (executable.path, *executable.files):
             if not path.exists():
                 raise BenchError(f"{path} is missing: start this with make bench")

@@ -31,7 +31,7 @@ from bench.contenders import (
 from bench.node import HERE, IFNAME, BenchNode, Place, Program
 from bench.samples import medians
 
-_STRACE = "/usr/bin/strace"
+STRACE = "/usr/bin/strace"
 _PEAKS = 3  # calls of each kind; the largest peak counts
 _NETLINK = "trace=sendto,recvfrom,sendmsg,recvmsg"
 
@@ -102,7 +102,9 @@ class _Look(NamedTuple):
         peaks = [dict(self._attachment(attachment, self._under_peak)) for _ in range(_PEAKS)]
         calls = dict(self._attachment(attachment, self._under_count))
         return {
-            command: Footprint(max(_peak(peak[command]) for peak in peaks), _count(calls[command]))
+            command: Footprint(
+                max(_peak(peak[command]) for peak in peaks), system_calls(calls[command])
+            )
             for command in calls
         }
 
@@ -114,12 +116,14 @@ class _Look(NamedTuple):
     def bare_footprint(self) -> Footprint:
         """Return the footprint of an interpreter with nothing to do."""
         self.node.execute(self._under_count(bare()))
-        calls = _count(self.note.read_text())
+        calls = system_calls(self.note.read_text())
         return Footprint(self.peak(bare()), calls)
 
     def move_footprint(self) -> Footprint:
         """Return the footprint of an interpreter that moves a device."""
-        return Footprint(_peak(self._move(self._under_peak)), _count(self._move(self._under_count)))
+        return Footprint(
+            _peak(self._move(self._under_peak)), system_calls(self._move(self._under_count))
+        )
 
     def interpreters_modules(self) -> set[str]:
         """Return the names of the modules that every interpreter imports at its start."""
@@ -152,12 +156,12 @@ class _Look(NamedTuple):
         return program.under(PYTHON, "-I", "-S", str(HERE / "run_for_peak.py"), str(self.note))
 
     def _under_count(self, program: Program) -> Program:
-        return program.under(_STRACE, "-f", "-c", "-U", "calls,name", "-o", str(self.note))
+        return program.under(STRACE, "-f", "-c", "-U", "calls,name", "-o", str(self.note))
 
     def _under_wait(self, program: Program) -> Program:
         # --seccomp-bpf: calls of other kinds run at full speed
         options = ("-f", "--seccomp-bpf", "-T", "-e", _NETLINK, "-o", str(self.note))
-        return program.under(_STRACE, *options)
+        return program.under(STRACE, *options)
 
     def _attachment(
         self, attachment: Attachment, under: Callable[[Program], Program]
@@ -181,8 +185,8 @@ def _peak(note: str) -> int:
     return int(note) * 1024
 
 
-def _count(note: str) -> int:
-    """Return the total of strace's table of calls."""
+def system_calls(note: str) -> int:
+    """Return the total of strace's table of calls (-c -U calls,name)."""
     (total,) = re.findall(r"^\s*(\d+)\s+total$", note, re.M)
     return int(total)
 

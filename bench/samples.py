@@ -34,6 +34,16 @@ def summary(values: Sequence[float]) -> Summary:
     return Summary(statistics.median(values), tenths[0], tenths[-1])
 
 
+def spread(values: Summary) -> str:
+    """Return it as the documents show it."""
+    return f"{values.median:.1f} ({values.low:.1f}-{values.high:.1f})"
+
+
+def milliseconds(seconds: Sequence[float]) -> str:
+    """Return a series of seconds as the documents show it."""
+    return spread(summary(seconds).times(1e3))
+
+
 def ratio(these: Sequence[float], others: Sequence[float]) -> Summary:
     """Summarize the ratios of what was measured in the same round.
 
@@ -84,6 +94,16 @@ class Bar(NamedTuple):
         if self.at_least:
             return self.measured.median >= self.limit
         return self.measured.median <= self.limit
+
+
+class Row(NamedTuple):
+    """A figure of the agent beside that of the established device plugin, and the goal."""
+
+    what: str
+    peer: str
+    goal: str
+    measured: str
+    kept: bool
 
 
 def medians(runs: Iterable[dict[str, float]]) -> dict[str, float]:

@@ -28,14 +28,14 @@ from bench.measure_times import (
     devices_case,
     vfs_case,
 )
-from bench.samples import Bar, Samples, Summary, ratio, summary
+from bench.samples import Bar, Row, Samples, Summary, milliseconds, ratio, spread, summary
 
 _MIB = 2**20
 _MODULES = 15  # the most expensive imports are listed
 DOCUMENTS = {
     "performance.md": (
         "machine", "bars", "commands", "before", "footprint", "busy", "growth", "throughput",
-        "breakdown", "imports",
+        "breakdown", "imports", "agent",
     ),
     "start-up.md": ("stand-ins",),
 }  # fmt: skip
@@ -56,6 +56,7 @@ class Measured(NamedTuple):
     busy: Samples
     stand_ins: Samples
     costs: Costs
+    agent: list[Row]
 
 
 def tables(measured: Measured) -> dict[str, str]:
@@ -71,6 +72,7 @@ def tables(measured: Measured) -> dict[str, str]:
         "throughput": _throughput(measured.samples),
         "breakdown": _breakdown(measured),
         "imports": _imports(measured),
+        "agent": agent(measured.agent),
     }
 
 
@@ -146,12 +148,12 @@ def _commands(measured: Measured) -> str:
         row = [name]
         for command in COMMANDS:
             asked = samples.has(command, name)
-            row.append(_milliseconds(samples.seconds(command, name)) if asked else "")
+            row.append(milliseconds(samples.seconds(command, name)) if asked else "")
         against = ratio(samples.seconds("ADD", name), samples.seconds("ADD", GO))
         rows.append([*row, _ratio(against) if name != GO else "1"])
     interpreters = [
-        [f"`{BARE}`", _milliseconds(samples.seconds("run", BARE)), "", "", "", ""],
-        [f"floor: {FLOOR}", "", _milliseconds(samples.seconds("run", FLOOR)), "", "", ""],
+        [f"`{BARE}`", milliseconds(samples.seconds("run", BARE)), "", "", "", ""],
+        [f"floor: {FLOOR}", "", milliseconds(samples.seconds("run", FLOOR)), "", "", ""],
     ]
     return _table(["ms", *COMMANDS, f"ADD against {GO}"], rows + interpreters)
 
@@ -166,7 +168,7 @@ def _footprint(measured: Measured) -> str:
     rows = []
     for (command, name), footprint in costs.footprints.items():
         size = f"{footprint.installed / _MIB:.1f}" if footprint.installed else ""
-        cpu = _milliseconds(samples.cpu(command, name))
+        cpu = milliseconds(samples.cpu(command, name))
         faults = f"{summary(samples.faults(command, name)).median:.0f}"
         against = ""
         if size:
@@ -186,7 +188,7 @@ def _before(samples: Samples) -> str:
     for what, series in (("time", samples.seconds), ("CPU", samples.cpu)):
         for command in COMMANDS:
             before, now = series(command, BEFORE), series(command, OURS)
-            cells = [_milliseconds(before), _milliseconds(now), _ratio(ratio(now, before))]
+            cells = [milliseconds(before), milliseconds(now), _ratio(ratio(now, before))]
             rows.append([f"{command}: {what}", *cells])
     return _table(["ms", "before", "now", "now against before"], rows)
 
@@ -196,10 +198,10 @@ def _busy(samples: Samples) -> str:
     for what, series in (("time", samples.seconds), ("CPU", samples.cpu)):
         for command in ("ADD", "DEL"):
             ours, others = series(command, OURS), series(command, GO)
-            cells = [_milliseconds(ours), _milliseconds(others), _ratio(ratio(ours, others))]
+            cells = [milliseconds(ours), milliseconds(others), _ratio(ratio(ours, others))]
             rows.append([f"{command}: {what}, ms", *cells])
     case = at_once_case(AT_ONCE[-1])
-    rates = [_spread(throughput(samples, name, AT_ONCE[-1])) for name in (OURS, GO)]
+    rates = [spread(throughput(samples, name, AT_ONCE[-1])) for name in (OURS, GO)]
     against = ratio(samples.seconds(case, GO), samples.seconds(case, OURS))
     rows.append([f"{AT_ONCE[-1]} at once, ADD/s", *rates, _ratio(against)])
     return _table(["", OURS, GO, f"against {GO}"], rows)
@@ -213,8 +215,8 @@ def _stand_ins(samples: Samples) -> str:
         paired = zip(without, complete, strict=True)
         gains[case] = summary([this - other for this, other in paired]).times(1e3)
     listed = sorted((case for case in gains if case != ALL), key=lambda case: -gains[case].median)
-    rows = [[f"`{case}`", _spread(gains[case])] for case in listed]
-    rows.append(["all of them: an ADD takes", _milliseconds(complete)])
+    rows = [[f"`{case}`", spread(gains[case])] for case in listed]
+    rows.append(["all of them: an ADD takes", milliseconds(complete)])
     return _table(["stand-in", "CPU that an ADD takes more without it, ms"], rows)
 
 
@@ -229,7 +231,7 @@ def _growth(samples: Samples) -> str:
         lines = []
         for name, columns in rows:
             series = [samples.seconds("ADD", column) for column in columns]
-            cells = [_milliseconds(values) for values in series]
+            cells = [milliseconds(values) for values in series]
             lines.append([name, *cells, _ratio(ratio(series[-1], series[0]))])
         parts.append(_table(header, lines))
     return "\n\n".join(parts)
@@ -245,7 +247,7 @@ def _throughput(samples: Samples) -> str:
     for at_once in AT_ONCE:
         case = at_once_case(at_once)
         against = ratio(samples.seconds(case, GO), samples.seconds(case, OURS))
-        contenders = [_spread(throughput(samples, name, at_once)) for name in (OURS, GO)]
+        contenders = [spread(throughput(samples, name, at_once)) for name in (OURS, GO)]
         rows.append([str(at_once), *contenders, _ratio(against)])
     return _table(["at once", f"{OURS}, ADD/s", f"{GO}, ADD/s", "ratio"], rows)
 
@@ -284,12 +286,10 @@ def _imports(measured: Measured) -> str:
     return _table(["import", "itself, ms"], rows)
 
 
-def _milliseconds(seconds: Sequence[float]) -> str:
-    return _spread(summary(seconds).times(1e3))
-
-
-def _spread(values: Summary) -> str:
-    return f"{values.median:.1f} ({values.low:.1f}-{values.high:.1f})"
+def agent(rows: Iterable[Row]) -> str:
+    """Return the table of the agent."""
+    header = ["agent", "established device plugin", "goal", "measured", ""]
+    return _table(header, [[*row[:-1], "pass" if row.kept else "**fail**"] for row in rows])
 
 
 def _ratio(values: Summary) -> str:

@@ -16,11 +16,12 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import pytest
+from typing import TYPE_CHECKING, NamedTuple
 
 from sriov_cni.kernel import sysfs
+
+if TYPE_CHECKING:
+    import pytest
 
 ETHERNET, INFINIBAND = 1, 32
 
@@ -47,7 +48,7 @@ class Tree:
         for directory in ("bus/pci/devices", "class/net", "devices/virtual/net", ".gone"):
             (self.root / directory).mkdir(parents=True, exist_ok=True)
 
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(self, monkeypatch: "pytest.MonkeyPatch") -> None:
         """Have this process read the tree in place of /sys."""
         monkeypatch.setattr(sysfs, "ROOT", str(self.root))
         monkeypatch.setattr(sysfs, "_NET", f"{self.root}/class/net")

@@ -4,7 +4,7 @@
 import pytest
 
 from bench import write_tables
-from bench.samples import Bar, Summary, ratio, summary
+from bench.samples import Bar, Row, Summary, ratio, summary
 from tests.unit.executable import REPOSITORY
 
 
@@ -27,6 +27,12 @@ def test_a_bar_is_kept_on_its_own_side(measured: float, at_most: bool, at_least:
     figures = Summary(measured, measured, measured)
     assert Bar("at most", 1.0, figures).kept is at_most
     assert Bar("at least", 1.0, figures, at_least=True).kept is at_least
+
+
+def test_the_agents_table_says_which_goals_are_missed() -> None:
+    rows = [Row("a", "7", "≤ 2", "1", kept=True), Row("b", "8", "≤ 2", "3", kept=False)]
+    lines = write_tables.agent(rows).splitlines()
+    assert lines[2:] == ["| a | 7 | ≤ 2 | 1 | pass |", "| b | 8 | ≤ 2 | 3 | **fail** |"]
 
 
 @pytest.mark.parametrize("name", write_tables.DOCUMENTS)
