@@ -4,6 +4,7 @@
 They describe the present boot in a directory that does not outlive it, so nothing is synchronized.
 """
 
+import errno
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -43,10 +44,13 @@ def publish(directory: str, name: str, content: bytes) -> None:
     """Put a file in a directory, which is made where it is missing, in place of any before it."""
     temporary = f"{directory}/.new-{name}"  # hidden: readers pass over it
     fd = _created(temporary)
-    try:
-        os.fchmod(fd, 0o444)  # whatever the umask
-        with open(fd, "wb", buffering=0) as file:
-            file.write(content)
+    try:  # there may be a thousand of these: no call too many
+        try:
+            os.fchmod(fd, 0o444)  # whatever the umask
+            if os.write(fd, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(fd)
         os.rename(temporary, f"{directory}/{name}")
     except OSError:
         os.unlink(temporary)
@@ -54,7 +58,7 @@ def publish(directory: str, name: str, content: bytes) -> None:
 
 
 def _created(path: str) -> int:
-    """Return the descriptor of a new file. There are a thousand of these: no call too many."""
+    """Return the descriptor of a new file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o444)
