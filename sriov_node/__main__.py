@@ -47,6 +47,7 @@ def _read_arguments(words: Sequence[str]) -> tuple[Options, argparse.Namespace]:
         kubelet_dir=arguments.kubelet_dir,
         watched=arguments.registration == "watcher",
         files=Files(cdi=CDI if arguments.use_cdi else None),
+        ready_file=arguments.ready_file,
         metrics=Settings(arguments.metrics_address, arguments.exporter_names),
     )
     try:
@@ -115,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         "exporter-names",
         action="store_true",
         help="serve metrics under the names of the SR-IOV network metrics exporter, too",
+    )
+    flag(
+        "ready-file",
+        metavar="PATH",
+        type=_absolute,
+        help="made when kubelet knows all resources by this agent, and removed before",
     )
     flag("log-level", choices=log.LEVELS, default="info", help="what is written at least")
     flag("log-format", choices=log.FORMATS, default="text", help="how lines are written")

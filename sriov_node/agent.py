@@ -11,10 +11,9 @@ import os
 import signal
 import time
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
-from sriov_node import directory_watch
+from sriov_node import directory_watch, readiness
 from sriov_node.device_plugin import cdi, configuration, device_info
 from sriov_node.device_plugin.assignment import Assignment, assign, summary
 from sriov_node.device_plugin.configuration import Configuration
@@ -39,7 +38,7 @@ class Options(NamedTuple):
 
     `watched` has kubelet find the sockets in plugins_registry by itself. `files` are the
     directories of what networks and containers are told. `metrics` says where these are served, and
-    under which names.
+    under which names. `ready_file` is made when kubelet knows all resources by this agent.
     """
 
     config_file: str = "/etc/pcidp/config.json"
@@ -49,6 +48,7 @@ class Options(NamedTuple):
     watched: bool = False
     files: Files = Files()
     metrics: Settings = Settings()
+    ready_file: str | None = None
 
 
 class Agent:
@@ -84,18 +84,27 @@ class Agent:
         watched = asyncio.Event()
         following = asyncio.create_task(self._follow_configuration(watched))
         await watched.wait()
+        readying = asyncio.create_task(self._become_ready())
         answers = Answers(self.view, self._current_view)
         try:
             with serving(self._options.metrics, answers) as self._note_allocate:
                 async with self._changes as changes:
                     async for _ in changes:
                         await self._look()
-                        _tell_systemd("READY=1")
+                        readiness.tell_systemd()
         finally:
             following.cancel()
+            readying.cancel()
             await self.registrar.stop()
             for endpoint in self._endpoints.values():
                 await endpoint.stop(remove=False)
+
+    async def _become_ready(self) -> None:
+        if self._options.ready_file is not None:
+            await readiness.make_file(
+                self._options.ready_file,
+                lambda: self._is_told and all(map(self.registrar.registered, self.pools)),
+            )
 
     async def view(self) -> View:
         """Return what is known now."""
@@ -263,13 +272,3 @@ def _clean(files: Files, pools: Collection[Pool]) -> None:
 def _note_connection(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Write what asyncio would print: callers that break HTTP/2 end up here."""
     _log.debug("%s: %r", context.get("message"), context.get("exception"))
-
-
-def _tell_systemd(state: str) -> None:
-    """Tell systemd how the service is, if it started this process (sd_notify(3))."""
-    if path := os.environ.pop("NOTIFY_SOCKET", ""):
-        import socket
-
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.connect(path.replace("@", "\0", 1) if path.startswith("@") else path)
-            sock.send(state.encode())

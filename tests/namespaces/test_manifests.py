@@ -67,7 +67,7 @@ def test_the_chart_has_the_agent_as_the_kustomization_has_it() -> None:
     assert made == kustomized(DEPLOY) | expected
 
 
-def test_one_agent_takes_over_from_another_and_kubelet_asks_it_on_its_own_address() -> None:
+def test_an_agent_is_replaced_when_the_next_one_itself_is_ready() -> None:
     made = kustomized(DEPLOY / "agent")
     update = made["DaemonSet", "sriov-agent"]["spec"]["updateStrategy"]["rollingUpdate"]
     assert update == {"maxSurge": 1, "maxUnavailable": 0}
@@ -75,9 +75,11 @@ def test_one_agent_takes_over_from_another_and_kubelet_asks_it_on_its_own_addres
     (container,) = spec["containers"]
     assert spec["hostNetwork"]
     assert "ports" not in container  # of the node: two agents at once would not be scheduled
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        asked = container[probe]["httpGet"]
-        assert (asked["host"], asked["port"]) == ("127.0.0.1", 9808)
+    asked = container["livenessProbe"]["httpGet"]
+    assert (asked["host"], asked["port"]) == ("127.0.0.1", 9808)
+    # not over the node's network, where the one before may answer
+    *_, file = container["readinessProbe"]["exec"]["command"]
+    assert container["args"][container["args"].index("--ready-file") + 1] == file
 
 
 def test_the_agents_configuration_may_change_while_it_runs() -> None:

@@ -29,7 +29,7 @@ DPDK: dict[str, Any] = {"resourceName": "dpdk", "selectors": {"drivers": ["vfio-
 class Machine:
     """A machine with one card of four VFs, and its kubelet; the agent runs in this process."""
 
-    def __init__(self, directory: Path, tree: Tree) -> None:
+    def __init__(self, directory: Path, tree: Tree, ready_file: str | None) -> None:
         self.tree = tree
         self.kubelet = Kubelet(directory / "k")
         self.config = directory / "pcidp" / "config.json"
@@ -40,6 +40,7 @@ class Machine:
                 data_dir=f"{directory}/data",
                 kubelet_dir=self.kubelet.directory,
                 files=files,
+                ready_file=ready_file,
             )
         )
 
@@ -72,13 +73,19 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
 
 
 @asynccontextmanager
-async def machine(tree: Tree, *resources: dict[str, Any]) -> AsyncIterator[Machine]:
+async def machine(
+    tree: Tree,
+    *resources: dict[str, Any],
+    ready_file: str | None = None,
+    started: bool = True,
+) -> AsyncIterator[Machine]:
     """Run the agent on a machine, with resources if there are any, and kubelet beside it."""
     with TemporaryDirectory() as directory:  # the path of a socket has a limit
-        it = Machine(Path(directory), tree)
+        it = Machine(Path(directory), tree, ready_file)
         if resources:
             it.configure(*resources)
-        await it.kubelet.start()
+        if started:
+            await it.kubelet.start()
         running = asyncio.create_task(it.agent.run())
         try:
             yield it
@@ -95,6 +102,23 @@ def test_kubelet_learns_the_devices_of_each_resource(tree: Tree) -> None:
         async with machine(tree, NET, DPDK) as it:
             await it.has("net", *it.vfs(0, 1, 2))
             await it.has("dpdk", *it.vfs(3))
+
+    asyncio.run(story())
+
+
+def test_the_ready_file_is_there_when_kubelet_knows_the_resources(
+    tree: Tree, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        ready = tmp_path / "ready"
+        ready.touch()  # of an agent before
+        async with machine(tree, NET, ready_file=str(ready), started=False) as it:
+            await until(lambda: not ready.exists())
+            await asyncio.sleep(1)
+            assert not ready.exists()
+            await it.kubelet.start()
+            await until(ready.exists)
+            assert it.kubelet.resources() == ["intel.com/net"]
 
     asyncio.run(story())
 
