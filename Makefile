@@ -158,7 +158,7 @@ CLUSTER_TEST := .venv/bin/python -m pytest -p no:cacheprovider
 
 test-pods: setup .venv/.test image ## Run what shows most on a node of Kubernetes: pods on two SR-IOV networks (root)
 	@echo "== pods on a node of Kubernetes (it is ready 1 to 2 minutes after the guest's start)"
-	time $(CLUSTER) $(CLUSTER_TEST) tests/cluster/test_pods.py tests/cluster/test_takeover.py
+	time $(CLUSTER) $(CLUSTER_TEST) tests/cluster/test_pods.py tests/cluster/test_takeover.py tests/cluster/test_agent_daemonset.py
 
 test-cluster: setup-cluster .venv/.test image ## Run the tests on a node of Kubernetes, in the lab; two boots more for a loss of power (20 minutes)
 	@echo "== tests on a node of Kubernetes (it is ready 1 to 2 minutes after the guest's start)"
