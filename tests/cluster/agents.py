@@ -53,9 +53,9 @@ def configure(resources: list[dict[str, Any]]) -> None:
 class Agent:
     """One process of the agent; two of them may run, as while one is replaced by the next."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *flags: str) -> None:
         (DIRECTORY / name).mkdir(exist_ok=True)
-        self._program = Program(DIRECTORY / name, AGENT, "--resource-prefix", PREFIX)
+        self._program = Program(DIRECTORY / name, AGENT, "--resource-prefix", PREFIX, *flags)
 
     def start(self) -> None:
         """Start it."""
@@ -113,6 +113,17 @@ def refused(node: Node) -> list[str]:
         for pod in node.api.list("Pod")
         if pod["status"].get("reason") == "UnexpectedAdmissionError"
     ]
+
+
+def require_open(name: str) -> str:
+    """Require that a pod's container can open the nodes of its vfio device; return its address."""
+    variables = environment(name)
+    address = variables["PCIDEVICE_EXAMPLE_COM_VFIO"]
+    told = json.loads(variables["PCIDEVICE_EXAMPLE_COM_VFIO_INFO"])[address]["vfio"]
+    assert told["mount"] == "/dev/vfio/vfio"
+    opening = f"exec 3<>{told['dev-mount']} && exec 4<>/dev/vfio/vfio && echo opened"
+    assert run("kubectl", "exec", name, "--", "sh", "-c", opening) == "opened\n"
+    return address
 
 
 def require_each_its_own(pods: Pods, *names: str) -> None:

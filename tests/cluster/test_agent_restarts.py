@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import card
 from tests.cluster import agents, objects
 from tests.cluster.agents import BOTH, Agent
 from tests.cluster.api import Object
 from tests.cluster.node import Node, until
 from tests.cluster.pods import Pods
+from tests.plugin import run
 
-pytestmark = pytest.mark.usefixtures("unchanged")
 NETWORKS = ("chosen-red", "chosen-blue")
 
 
@@ -33,6 +34,7 @@ def pod(name: str) -> Object:
     return objects.pod(name, *NETWORKS, resources=BOTH)
 
 
+@pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("killed", ["kubelet", "agent", "both"])
 def test_killed_while_pods_come_and_go(killed: str, agent: Agent, node: Node, pods: Pods) -> None:
     """Kubelet may refuse a pod that has not run yet when it starts; a controller makes another.
@@ -64,6 +66,7 @@ def test_killed_while_pods_come_and_go(killed: str, agent: Agent, node: Node, po
     pods.delete("staying", *pods.names("coming"))
 
 
+@pytest.mark.usefixtures("unchanged")
 def test_an_agent_is_replaced_and_kubelet_keeps_the_list(
     agent: Agent, node: Node, pods: Pods
 ) -> None:
@@ -84,3 +87,23 @@ def test_an_agent_is_replaced_and_kubelet_keeps_the_list(
     agents.require_each_its_own(pods, "staying", "between", "after")
     pods.delete("staying", "between", "after")
     successor.stop()
+
+
+def test_kubelet_finds_the_agent_by_itself_and_containerd_gives_devices_by_cdi(
+    node: Node, pods: Pods
+) -> None:
+    agents.install()
+    node.api.apply(*agents.NETWORKS)
+    run("modprobe", "vfio-pci")
+    address = card.vf_address("eth1", 5)
+    card.bind(address, "vfio-pci")
+    agent = Agent("watched", "--registration", "watcher", "--use-cdi")
+    agent.start()
+    agents.await_allocatable(node, 7, 6, 1)
+    pods.run(objects.pod("dpdk", "chosen-vfio", resources={agents.VFIO: 1}))
+    assert agents.require_open("dpdk") == address
+    assert "registered with kubelet" not in agent.log()
+    pods.delete("dpdk")
+    card.bind(address, "")
+    agents.await_devices(node)
+    agent.stop()
