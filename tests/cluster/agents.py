@@ -54,12 +54,17 @@ class Agent:
     """One process of the agent; two of them may run, as while one is replaced by the next."""
 
     def __init__(self, name: str, *flags: str) -> None:
-        (DIRECTORY / name).mkdir(exist_ok=True)
-        self._program = Program(DIRECTORY / name, AGENT, "--resource-prefix", PREFIX, *flags)
+        directory = DIRECTORY / name
+        directory.mkdir(exist_ok=True)
+        self._ready = directory / "ready"
+        own = ("--resource-prefix", PREFIX, "--ready-file", str(self._ready))
+        self._program = Program(directory, AGENT, *own, *flags)
 
     def start(self) -> None:
-        """Start it."""
+        """Start it, and wait until kubelet knows its resources; the API server may know older."""
+        self._ready.unlink(missing_ok=True)
         self._program.start()
+        until(self._ready.exists, 60, "an agent that is ready")
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
         """End it."""
