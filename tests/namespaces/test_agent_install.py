@@ -65,10 +65,11 @@ def test_it_is_installed_into_opt_sriov_bin_and_knows_nothing_of_plugins() -> No
     assert '\nNAME=sriov-node\nPROGRAMS="sriov-agent"\nPLACE=/opt/sriov/bin\n' in head
 
 
-@pytest.mark.parametrize("kind", ["dist", "release"])
-def test_a_bundle_takes_15_mib_and_carries_neither_tls_nor_udev(kind: str) -> None:
+# What `make build` makes has this machine's libstdc++ within it; nodes get the other one.
+@pytest.mark.parametrize(("kind", "most"), [("dist", 16), ("release", 15)])
+def test_a_bundle_is_small_and_carries_neither_tls_nor_udev(kind: str, most: int) -> None:
     files = [path for path in (ROOT / kind / "sriov-node").rglob("*") if not path.is_symlink()]
-    assert sum(path.stat().st_size for path in files if path.is_file()) <= 15 * MIB
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= most * MIB
     names = {path.name for path in files}
     assert not [name for name in names if name.startswith(("libssl", "libcrypto", "libudev"))]
     # Without these, protobuf and multidict fall back to Python code without a word.
