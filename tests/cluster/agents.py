@@ -132,10 +132,13 @@ def require_open(name: str) -> str:
 
 
 def require_each_its_own(pods: Pods, *names: str) -> None:
-    """Require that no VF was given twice, and that those given are those attached."""
+    """Require that no VF was given twice, and that those given are those attached.
+
+    A pod's DEL may still be on its way when the API server has forgotten the pod.
+    """
     given = [vf for name in names for vf in devices(name).values()]
     assert len(given) == len(set(given)), given
-    assert set(given) == attached()
+    until_equal(attached, set(given), 120)
     for name in names:
         for interface, told in pods.networks(name).items():
             if interface not in ("", "eth0"):
