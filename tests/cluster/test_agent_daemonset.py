@@ -59,6 +59,8 @@ def test_a_pod_gets_its_vfs_and_metrics_tell_of_it(node: Node, pods: Pods) -> No
     assert 'sriov_devices{resource="example.com/red",state="free"} 6.0' in told
     counted = [line for line in told.splitlines() if line.startswith("sriov_pod_tx_bytes_total")]
     assert len([line for line in counted if 'pod="metered"' in line]) == 2
+    said = run("kubectl", "-n", NAMESPACE, "logs", "daemonset/sriov-agent")
+    assert "example.com/red: registered with kubelet" in said
     pods.delete("metered")
 
 

@@ -16,10 +16,26 @@ from tests.lab.runtime import INSTALLED
 from tests.plugin import Document, Plugin, run
 
 README = "README.md"
-ELSEWHERE = {"chroot /host sh /path/to/sriov-cni.run": "tests/namespaces/test_release.py"}
+ELSEWHERE = {
+    "chroot /host sh /path/to/sriov-cni.run": "tests/namespaces/test_release.py",
+    "kubectl -n kube-system logs daemonset/sriov-agent": "tests/cluster/test_agent_daemonset.py",
+}
 IN_A_CLUSTER = "docs/kubernetes.md"  # tests/cluster runs its commands
+
+
+def without_systemd(script: str) -> str:
+    """Return a script without what it tells systemd, which the guest does not run.
+
+    What it would do with the unit, tests/namespaces/test_agent_service.py has systemd say.
+    """
+    lines = script.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("systemctl "))
+
+
 ON_A_NODE = dict.fromkeys(  # each once
-    c.script for c in commands() if not c.in_checkout and c.document != IN_A_CLUSTER
+    script
+    for c in commands()
+    if not c.in_checkout and c.document != IN_A_CLUSTER and (script := without_systemd(c.script))
 )
 FROM_START_TO_END = [script for script in blocks("sh", README) if script in ON_A_NODE]
 WITH_A_POD = [s for s in ON_A_NODE if s not in FROM_START_TO_END and s not in ELSEWHERE]
@@ -30,7 +46,8 @@ NETWORK: Document = {"cniVersion": "1.1.0", "name": "layer2", "type": "sriov", "
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Where an operator is: beside the installer, and the first network's configuration."""
-    (tmp_path / "sriov-cni.run").symlink_to(os.path.realpath(BUILT))
+    for name in ("sriov-cni.run", "sriov-node.run"):
+        (tmp_path / name).symlink_to(os.path.realpath(Path(BUILT).with_name(name)))
     (network,) = blocks("json", README)
     (tmp_path / "10-sriov.conf").write_text(network)
     return tmp_path
