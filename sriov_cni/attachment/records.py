@@ -79,9 +79,9 @@ class AttachmentRecords:
                 f"another operation has held its lock for {_LOCK_PATIENCE:.0f} s",
             )
 
-    def try_lock(self, address: str) -> bool:
-        """Take a VF's lock if nobody holds it; tell whether it was got."""
-        return self._acquire(address, 0)
+    def try_lock(self, address: str, patience: float = 0) -> bool:
+        """Take a VF's lock, waiting up to `patience` seconds; tell whether it was got."""
+        return self._acquire(address, patience)
 
     def is_locked(self, address: str) -> bool:
         """Tell whether another process has a VF's lock; it is not taken."""

@@ -70,6 +70,7 @@ class Link(NamedTuple):
     it, empty where the kernel names none (before Linux 5.14, and for virtual devices). `master` is
     the index of a bond or bridge it belongs to. `alternative_names` are sorted: the kernel's order
     is that of their adding. `xdp` are the modes (DRV, SKB, HW) in which an XDP program is attached.
+    `permanent_mac` is the card's own, which a bond does not change; empty before Linux 5.6.
     """
 
     ifindex: int
@@ -84,6 +85,7 @@ class Link(NamedTuple):
     master: int | None = None
     alternative_names: tuple[str, ...] = ()
     xdp: tuple[str, ...] = ()
+    permanent_mac: str = ""
 
 
 def find(sock: Socket, name: str) -> Link | None:
@@ -255,6 +257,7 @@ def _link(answer: Message) -> Link:
         master=value("IFLA_MASTER"),
         alternative_names=_alternative_names(value("IFLA_PROP_LIST")),
         xdp=_xdp(value("IFLA_XDP")),
+        permanent_mac=value("IFLA_PERM_ADDRESS") or "",
     )
 
 

@@ -45,6 +45,7 @@ class LinkMessage(nlmsg):
         (43, "IFLA_XDP", "_Xdp"),
         (52, "IFLA_PROP_LIST", "_Properties"),
         (53, "IFLA_ALT_IFNAME", "asciiz"),
+        (54, "IFLA_PERM_ADDRESS", "l2addr"),
         (56, "IFLA_PARENT_DEV_NAME", "asciiz"),
         (58, "IFLA_GRO_MAX_SIZE", "uint32"),
         (63, "IFLA_GSO_IPV4_MAX_SIZE", "uint32"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A NETLINK_ROUTE socket: send one pyroute2 message, get the kernel's answer.
+"""A netlink socket: send one pyroute2 message, get the kernel's answer.
 
 pyroute2's message classes do the encoding; its socket classes are left alone because importing
 them costs ten times what a whole ADD may take (docs/performance.md).
@@ -17,6 +17,7 @@ from sriov_cni.kernel.errors import KernelError, as_change, as_kernel_errors
 Message = Any  # pyroute2 ships no types; its messages stay within kernel/
 
 _NETLINK_ROUTE = 0
+GENERIC = 16  # NETLINK_GENERIC
 _SOL_NETLINK = 270
 _NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK = 10, 11, 12
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
@@ -30,13 +31,13 @@ _BIGGEST_ANSWER = 1 << 20  # bytes; a PF with 256 VFs answers with about 100 KiB
 class Socket:
     """A socket bound to the network namespace that the thread is in when it is made.
 
-    All methods raise KernelError.
+    `family` is what it speaks: rtnetlink, or GENERIC. All methods raise KernelError.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, family: int = _NETLINK_ROUTE) -> None:
         flags = socket.SOCK_RAW | socket.SOCK_CLOEXEC
         with as_kernel_errors("opening a netlink socket"):
-            self._socket = socket.socket(socket.AF_NETLINK, flags, _NETLINK_ROUTE)
+            self._socket = socket.socket(socket.AF_NETLINK, flags, family)
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             # an older kernel does not know it: fewer words in errors, longer dumps
             with suppress(OSError):

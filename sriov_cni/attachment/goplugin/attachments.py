@@ -51,6 +51,12 @@ def function_of(records: AttachmentRecords, owner: Owner) -> PciFunction | None:
     return cached.function if cached is not None else None
 
 
+def network_of(records: AttachmentRecords, owner: Owner) -> str:
+    """Return the network that the Go plugin attached somebody to, "" if it knows of nobody."""
+    cached = _read(records, _file_name(owner))
+    return cached.network if cached is not None else ""
+
+
 def adopt(records: AttachmentRecords, host: Socket, owner: Owner, call: Call) -> Record | None:
     """Make an attachment of the Go plugin ours: a durable record instead of its files.
 
