@@ -10,9 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from sriov_cni import __version__
-from sriov_node import log
+from sriov_node import log, names
 from sriov_node.agent import Agent, Options
-from sriov_node.device_plugin import names
 from sriov_node.device_plugin.endpoint import Files
 from sriov_node.kubelet import paths
 from sriov_node.metrics.server import Address
@@ -42,6 +41,7 @@ def _read_arguments(words: Sequence[str]) -> tuple[Options, argparse.Namespace]:
     arguments = parser.parse_args(words)
     options = Options(
         config_file=arguments.config_file,
+        config_dir=arguments.config_dir,
         resource_prefix=arguments.resource_prefix,
         data_dir=arguments.data_dir,
         kubelet_dir=arguments.kubelet_dir,
@@ -76,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         default=_DEFAULTS.config_file,
         help="the resources of this node, as docs/device-plugin.md describes them",
+    )
+    flag(
+        "config-dir",
+        metavar="DIRECTORY",
+        type=_absolute,
+        default=_DEFAULTS.config_dir,
+        help="the node's files, as docs/node.md describes them: node.json and node.d/*.json",
     )
     flag(
         "resource-prefix",

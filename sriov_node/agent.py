@@ -13,20 +13,22 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from sriov_node import directory_watch, readiness
-from sriov_node.device_plugin import cdi, configuration, device_info
+from sriov_node import control, directory_watch, node_file, readiness
+from sriov_node.device_plugin import cdi, device_info, sources
 from sriov_node.device_plugin.assignment import Assignment, assign, summary
 from sriov_node.device_plugin.configuration import Configuration
 from sriov_node.device_plugin.endpoint import Endpoint, Files
 from sriov_node.device_plugin.pool import Pool, filled, next_expiry
+from sriov_node.drift import Drift
 from sriov_node.inventory.device import Snapshot, State
 from sriov_node.inventory.events import Changes
 from sriov_node.inventory.scan import Inventory
 from sriov_node.kubelet import listener, paths, pod_resources
-from sriov_node.kubelet.pod_resources import Holder
+from sriov_node.kubelet.holder import Holder
 from sriov_node.kubelet.registration import Registrar
 from sriov_node.metrics.service import Answers, Settings, serving
 from sriov_node.metrics.view import View
+from sriov_node.preparation import marker
 
 _RECENT = 10.0  # seconds for which a scrape goes by what kubelet said of pods
 _RETURN = 31.0  # seconds; a device on its way home counts as lost after 30
@@ -36,12 +38,15 @@ _log = logging.getLogger(__name__)
 class Options(NamedTuple):
     """What the command line says.
 
-    `watched` has kubelet find the sockets in plugins_registry by itself. `files` are the
-    directories of what networks and containers are told. `metrics` says where these are served, and
-    under which names. `ready_file` is made when kubelet knows all resources by this agent.
+    `config_dir` has the node's files. `watched` has kubelet find the sockets in plugins_registry by
+    itself. `files` are the directories of what networks and containers are told. `metrics` says
+    where these are served, and under which names. `ready_file` is made when kubelet knows all
+    resources by this agent. `preparing` is where preparations tell which PFs they are at, `control`
+    the operator's socket.
     """
 
     config_file: str = "/etc/pcidp/config.json"
+    config_dir: str = node_file.DIRECTORY
     resource_prefix: str = "intel.com"
     data_dir: str = "/var/lib/cni/sriov"
     kubelet_dir: str = paths.KUBELET
@@ -49,6 +54,8 @@ class Options(NamedTuple):
     files: Files = Files()
     metrics: Settings = Settings()
     ready_file: str | None = None
+    preparing: str = marker.DIRECTORY
+    control: str = control.SOCKET
 
 
 class Agent:
@@ -61,6 +68,7 @@ class Agent:
         self._changes = Changes(options.data_dir, self._inventory.light)
         self._endpoints: dict[str, Endpoint] = {}
         self._expiry: asyncio.TimerHandle | None = None
+        self._looking = asyncio.Lock()
         self._is_read = False  # the configuration, as it is now
         self._is_asked = False  # kubelet, for what pods have
         self._asked_at = 0.0  # time.monotonic() when it last was
@@ -73,6 +81,12 @@ class Agent:
         self.holders: Mapping[str, Holder] = {}
         self.pools: dict[str, Pool] = {}
         self.scan_seconds = 0.0
+        places = ("--config-dir", options.config_dir, "--data-dir", options.data_dir)
+        self._drift = Drift(
+            options.config_dir,
+            (*places, "--kubelet-dir", options.kubelet_dir),
+            self._changes.poke,
+        )
 
     async def run(self) -> None:
         """Serve; cancelled, it says nothing to kubelet: there may be a successor already."""
@@ -81,23 +95,38 @@ class Agent:
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         listener.clear(self._directory)
         self.registrar = Registrar(self._directory, active=not self._options.watched)
-        watched = asyncio.Event()
-        following = asyncio.create_task(self._follow_configuration(watched))
-        await watched.wait()
+        following = await self._follow_directories()
         readying = asyncio.create_task(self._become_ready())
         answers = Answers(self.view, self._current_view)
         try:
             with serving(self._options.metrics, answers) as self._note_allocate:
-                async with self._changes as changes:
+                requests = {control.RESCAN: self._rescan, control.RELOAD: self._reload_now}
+                async with (
+                    control.serving(self._options.control, requests),
+                    self._changes as changes,
+                ):
                     async for _ in changes:
                         await self._look()
                         readiness.tell_systemd()
         finally:
-            following.cancel()
+            for task in following:
+                task.cancel()
             readying.cancel()
             await self.registrar.stop()
             for endpoint in self._endpoints.values():
                 await endpoint.stop(remove=False)
+
+    async def _rescan(self) -> dict[str, Any]:
+        """Look at everything at an operator's request; return what there is then."""
+        await self._look()
+        return {
+            "resources": {name: len(pool.offers) for name, pool in self.pools.items()},
+            "faults": [str(fault) for fault in self.configuration.faults],
+        }
+
+    async def _reload_now(self) -> dict[str, Any]:
+        self._is_read = False
+        return await self._rescan()
 
     async def _become_ready(self) -> None:
         if self._options.ready_file is not None:
@@ -118,6 +147,7 @@ class Agent:
             failures=dict(self.registrar.failures),
             faults=self.configuration.faults,
             scan_seconds=self.scan_seconds,
+            in_desired_state=self._drift.reached,
         )
 
     async def _current_view(self) -> View:
@@ -131,23 +161,27 @@ class Agent:
         self._is_read = False
         self._changes.poke()
 
-    async def _follow_configuration(self, watched: asyncio.Event) -> None:
-        """Reload when the file changes; a ConfigMap's changes by links beside it.
-
-        `watched` is set when no change will be missed any more.
-        """
-        directory = os.path.dirname(os.path.abspath(self._options.config_file))
-        try:
-            async for _ in directory_watch.changes(directory):
-                if watched.is_set():
-                    self.reload()
-                watched.set()
-        except OSError as error:
-            _log.error("%s cannot be watched, only SIGHUP reloads: %s", directory, error)
-            watched.set()
+    async def _follow_directories(self) -> list[asyncio.Task[None]]:
+        """Watch what the agent goes by; returns when no change will be missed any more."""
+        node_files, own = self._options.config_dir, os.path.abspath(self._options.config_file)
+        reread = (os.path.dirname(own), node_files, f"{node_files}/{node_file.MORE}")
+        actions = dict.fromkeys(map(os.path.abspath, reread), self.reload)
+        actions[self._options.preparing] = self._changes.poke
+        watched = {directory: asyncio.Event() for directory in actions}
+        tasks = [
+            asyncio.create_task(directory_watch.follow(directory, action, watched[directory]))
+            for directory, action in actions.items()
+        ]
+        for event in watched.values():
+            await event.wait()
+        return tasks
 
     async def _look(self) -> None:
         """Look at everything, and tell kubelet; whatever goes wrong, what was told stays."""
+        async with self._looking:  # an operator may ask for it, too
+            await self._look_at_all()
+
+    async def _look_at_all(self) -> None:
         try:
             if not self._is_read:
                 self._read_configuration()
@@ -160,18 +194,22 @@ class Agent:
             self._is_told = True
             if await self._ask_kubelet():
                 await self._tell()
+            self._drift.look(self.snapshot, self.holders)
         except Exception:  # a bug: better yesterday's devices than none
             _log.exception("devices stay announced as they are")
 
     def _read_configuration(self) -> None:
         self._is_read = self._is_cluttered = True
-        read = configuration.read(self._options.config_file, self._options.resource_prefix)
+        self._drift.read()
+        read = sources.read_all(
+            self._options.config_file, self._options.config_dir, self._options.resource_prefix
+        )
         before = self.configuration
         for fault in read.faults if read.faults != before.faults else ():
             _log.error("%s", fault)
         for warning in read.warnings if read.warnings != before.warnings else ():
             _log.warning("%s", warning)
-        self.configuration = _without_regress(before, read)
+        self.configuration = sources.without_regress(before, read)
 
     async def _ask_kubelet(self) -> bool:
         """Ask who has which device; tell whether that changed."""
@@ -188,6 +226,7 @@ class Agent:
         resources, devices = self.configuration.resources, self.snapshot.devices
         self.assignment = assign(resources, devices.values(), held)
         now = time.monotonic()
+        preparing = marker.held(self._options.preparing)
         self.pools = {
             each.name: filled(
                 each,
@@ -196,6 +235,7 @@ class Agent:
                 held,
                 self.pools.get(each.name),
                 now,
+                preparing,
             )
             for each in resources
         }
@@ -246,17 +286,6 @@ class Agent:
         if times:
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(max(min(times) - now, 0), self._changes.poke)
-
-
-def _without_regress(before: Configuration, now: Configuration) -> Configuration:
-    """Return a new configuration, in which a resource that has a fault stays what it was.
-
-    All do, if the document itself has one: a slip of whoever edits it takes no resource away.
-    """
-    faulty = {fault.resource for fault in now.faults}
-    names = {resource.name for resource in now.resources}
-    kept = [r for r in before.resources if r.name not in names and faulty & {"", r.name}]
-    return now._replace(resources=(*now.resources, *kept))
 
 
 def _clean(files: Files, pools: Collection[Pool]) -> None:

@@ -5,13 +5,18 @@ All directories on the way to it are watched as well: the kernel does not tell a
 a directory in which a process still has a socket (dentry_unlink_inode() in fs/dcache.c).
 """
 
-from collections.abc import AsyncGenerator
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
 
 from asyncinotify import Inotify, Mask
 
 _ENTRIES = (
     Mask.CREATE | Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.DELETE | Mask.MOVED_FROM | Mask.ONLYDIR
 )
+
+
+_log = logging.getLogger(__name__)
 
 
 async def changes(directory: str) -> AsyncGenerator[None, None]:
@@ -31,6 +36,21 @@ async def changes(directory: str) -> AsyncGenerator[None, None]:
                     break  # another directory by now, or events were lost: begin anew
                 if not way:
                     yield
+
+
+async def follow(directory: str, changed: Callable[[], None], watched: asyncio.Event) -> None:
+    """Call `changed` when a directory changes: a ConfigMap's files change by links beside them.
+
+    `watched` is set when no change will be missed any more.
+    """
+    try:
+        async for _ in changes(directory):
+            if watched.is_set():
+                changed()
+            watched.set()
+    except OSError as error:
+        _log.error("%s cannot be watched, only SIGHUP reloads: %s", directory, error)
+        watched.set()
 
 
 def _watch(inotify: Inotify, directory: str) -> dict[int, str]:

@@ -54,10 +54,10 @@ class _Client:
 
 
 class _PodResources(PodResourcesListerBase):
-    """Tells of containers that run."""
+    """Tells of containers that run, and of devices that are healthy."""
 
-    def __init__(self, running: list[Allocated]) -> None:
-        self._running = running
+    def __init__(self, kubelet: "Kubelet") -> None:
+        self._kubelet = kubelet
 
     async def List(  # noqa: N802
         self, stream: Stream[pods_api.ListPodResourcesRequest, pods_api.ListPodResourcesResponse]
@@ -65,10 +65,23 @@ class _PodResources(PodResourcesListerBase):
         """Answer which container has what."""
         await stream.recv_message()
         answer = pods_api.ListPodResourcesResponse()
-        for given in self._running:
+        for given in self._kubelet.running:
             pod = answer.pod_resources.add(name=given.pod, namespace="default")
             container = pod.containers.add(name="main")
             container.devices.add(resource_name=given.resource, device_ids=given.ids)
+        await stream.send_message(answer)
+
+    async def GetAllocatableResources(  # noqa: N802
+        self,
+        stream: Stream[pods_api.AllocatableResourcesRequest, pods_api.AllocatableResourcesResponse],
+    ) -> None:
+        """Answer which devices are healthy, whoever has them."""
+        await stream.recv_message()
+        answer = pods_api.AllocatableResourcesResponse()
+        for resource in self._kubelet.resources():
+            healthy = [i for i, is_so in self._kubelet.devices(resource).items() if is_so]
+            if healthy:
+                answer.devices.add(resource_name=resource, device_ids=healthy)
         await stream.send_message(answer)
 
 
@@ -106,7 +119,7 @@ class Kubelet(RegistrationBase):
         with suppress(FileNotFoundError):
             os.unlink(f"{self.directory}/pod-resources/kubelet.sock")
         for path in (self.socket, f"{self.directory}/pod-resources/kubelet.sock"):
-            server = Server([self, _PodResources(self.running)])
+            server = Server([self, _PodResources(self)])
             await server.start(path=path)
             self._servers.append(server)
 

@@ -5,18 +5,17 @@ The format is that of the established SR-IOV device plugin; docs/device-plugin.m
 of every key. A fault spares the other resources. Nothing here looks at the node's devices.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from sriov_cni.cni.document import shown
-from sriov_node.device_plugin import members, names
-from sriov_node.device_plugin.fields import Fault, Fields, Findings, decode, fields
+from sriov_node import names, node_file
+from sriov_node.device_plugin import members
 from sriov_node.device_plugin.resource import Allocation, Resource, Selector
+from sriov_node.fields import Fault, Fields, Findings, decode, fields
 from sriov_node.inventory.device import ETHER, INFINIBAND
 
-LARGEST = 1 << 20  # bytes; a ConfigMap can have no more
 NET_DEVICE, SUB_FUNCTION = "netDevice", "auxNetDevice"
 _CARRIER = "carrier"
 _VIA = "device-plugin"
@@ -68,10 +67,7 @@ class Configuration(NamedTuple):
 def read(path: str, default_prefix: str) -> Configuration:
     """Return the configuration in a file; that it cannot be read is a fault, too."""
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for a writer
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            content = file.read(LARGEST + 1) or b""
+        content = node_file.read_bounded(path)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         what = "missing" if missing else f"unreadable ({error.strerror})"
@@ -91,8 +87,8 @@ def parse(content: bytes, default_prefix: str) -> Configuration:
 
 def _resources(content: bytes, default_prefix: str, findings: Findings) -> Iterator[Resource]:
     """Yield the resources without a fault."""
-    if len(content) > LARGEST:
-        findings.fault("configuration", f"longer than {LARGEST} bytes", "shorter")
+    if len(content) > node_file.LARGEST:
+        findings.fault("configuration", f"longer than {node_file.LARGEST} bytes", "shorter")
         return
     try:
         document = decode(content)
@@ -107,9 +103,19 @@ def _resources(content: bytes, default_prefix: str, findings: Findings) -> Itera
     if not isinstance(listed, list):
         top.wrong("resourceList", "a list of resources, [] for none")
         return
-    places: dict[str, str] = {}
+    yield from resources_of(listed, "resourceList", default_prefix, {}, findings)
+
+
+def resources_of(
+    listed: list[Any],
+    place: str,
+    default_prefix: str,
+    places: dict[str, str],
+    findings: Findings,
+) -> Iterator[Resource]:
+    """Yield the resources of a list without a fault; `places` has those before them."""
     for index, values in enumerate(listed):
-        findings.resource = f"resourceList[{index}]"
+        findings.resource = f"{place}[{index}]"
         faults = len(findings.faults)
         resource = _resource(values, default_prefix, places, findings)
         if resource is not None and len(findings.faults) == faults:

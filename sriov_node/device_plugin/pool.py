@@ -46,6 +46,7 @@ def filled(
     held: Mapping[str, str],
     before: Pool | None,
     now: float,
+    preparing: frozenset[str] = frozenset(),
 ) -> Pool:
     """Return a resource's pool.
 
@@ -60,7 +61,7 @@ def filled(
         device_id: Offer(
             devices[device_id],
             selector,
-            "" if device_id in held else _why_unhealthy(resource, devices[device_id]),
+            "" if device_id in held else _why_unhealthy(resource, devices[device_id], preparing),
         )
         for device_id, selector in taken.items()
     }
@@ -78,7 +79,9 @@ def next_expiry(pools: Iterable[Pool]) -> float | None:
     return min(missing) + GRACE if missing else None
 
 
-def _why_unhealthy(resource: Resource, device: Device) -> str:
+def _why_unhealthy(resource: Resource, device: Device, preparing: frozenset[str]) -> str:
+    if device.use.state is State.FREE and device.pf in preparing:
+        return "its PF is being prepared"
     if device.use.state is State.RETURNING:
         return f"is on its way from or to a pod: {device.use.reason}"
     if device.use.state is State.FREE and resource.watch_carrier and device.carrier is False:

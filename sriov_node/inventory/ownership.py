@@ -19,7 +19,7 @@ from sriov_cni.kernel import netns
 from sriov_cni.kernel.errors import KernelError
 from sriov_node.inventory.device import State, Use
 
-_PATIENCE = 30.0  # seconds that a device may take on its way into a pod or back
+PATIENCE = 30.0  # seconds that a device may take on its way into a pod or back
 _log = logging.getLogger(__name__)
 
 
@@ -93,14 +93,14 @@ class Ownership:
 
     def overdue(self) -> bool:
         """Tell whether a device has become lost since it was last asked for."""
-        limit = self._clock() - _PATIENCE
+        limit = self._clock() - PATIENCE
         return any(at <= limit and address not in self._lost for address, at in self._since.items())
 
     def _state_on_host(self, address: str, claim: Claim) -> State:
         if not claim.readable:
             return State.RETURNING
         since = self._since.setdefault(address, self._clock())
-        if self._clock() - since < _PATIENCE or self._is_locked(address):
+        if self._clock() - since < PATIENCE or self._is_locked(address):
             self._lost -= {address}
             return State.RETURNING
         self._lost |= {address}

@@ -38,15 +38,21 @@ class _Uplinks(NamedTuple):
 class Inventory:
     """The devices of this node; remembers between scans what need not be read again.
 
-    `data_dir` is the plugin's state directory, `clock` tells the time in seconds.
+    `data_dir` is the plugin's state directory, `clock` tells the time in seconds. `keeps` is False
+    for whoever only looks: the agent's file of what was last seen stays as it is.
     """
 
     def __init__(
-        self, data_dir: str = "/var/lib/cni/sriov", clock: Callable[[], float] = time.monotonic
+        self,
+        data_dir: str = "/var/lib/cni/sriov",
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        keeps: bool = True,
     ) -> None:
         self._functions = Functions()
         self._ownership = Ownership(data_dir, clock)
         self._last_seen = LastSeen(data_dir)
+        self._keeps = keeps
         self._uplinks: dict[str, _Uplinks] = {}  # by PF
         self._netdevs: frozenset[str] = frozenset()
         self._uses: dict[str, str] = {}  # why the host uses network devices, by name
@@ -65,7 +71,8 @@ class Inventory:
         devices = {
             id_: self._device(condition, conditions) for id_, condition in conditions.items()
         }
-        self._remember(devices)
+        if self._keeps:
+            self._remember(devices)
         return Snapshot(MappingProxyType(devices), tuple(pf.function.id for pf in pfs))
 
     def light(self) -> bool:

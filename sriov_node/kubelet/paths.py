@@ -24,6 +24,11 @@ def pod_resources(kubelet: str = KUBELET) -> str:
     return f"{kubelet}/pod-resources/kubelet.sock"
 
 
+def checkpoint(kubelet: str = KUBELET) -> str:
+    """Return the file in which kubelet writes down what it gave to whom."""
+    return f"{device_plugins(kubelet)}/kubelet_internal_checkpoint"
+
+
 def sockets(kubelet: str = KUBELET, *, watched: bool) -> str:
     """Return the directory for plugins' sockets; `watched`: in which kubelet finds them."""
     return plugins_registry(kubelet) if watched else device_plugins(kubelet)

@@ -14,7 +14,7 @@ from sriov_cni.kernel import vfs
 from sriov_cni.kernel.statistics import Vf
 from sriov_node.device_plugin.pool import Offer, Pool
 from sriov_node.inventory.device import Device, State
-from sriov_node.kubelet.pod_resources import Holder
+from sriov_node.kubelet.holder import Holder
 from sriov_node.metrics.counters import Counts
 from sriov_node.metrics.view import (
     View,
@@ -118,6 +118,10 @@ def _of_the_agent(view: View, counts: Counts) -> Iterator[Metric]:
         ("sriov_lost_vfs", "Devices that came back from a pod without a DEL.", lost),
     ):
         yield GaugeMetricFamily(name, text, value)
+    desired = _gauge("sriov_node_in_desired_state", "Whether the node is as its files want it.")
+    if view.in_desired_state is not None:
+        desired.add_metric([], view.in_desired_state)
+    yield desired
 
 
 def _of_pfs(view: View, counts: Counts) -> Iterator[Metric]:

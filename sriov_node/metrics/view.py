@@ -4,10 +4,10 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from sriov_node.device_plugin.fields import Fault
 from sriov_node.device_plugin.pool import Pool
+from sriov_node.fields import Fault
 from sriov_node.inventory.device import Device, Snapshot, State
-from sriov_node.kubelet.pod_resources import Holder
+from sriov_node.kubelet.holder import Holder
 
 
 class View(NamedTuple):
@@ -16,7 +16,8 @@ class View(NamedTuple):
     `scanned`: devices have been looked at, at least once. `holders` are by device ID. `registered`
     tells of each resource whether kubelet follows its list. `registrations` and `failures` count
     calls of Register by resource. `faults` are those of the configuration. `scan_seconds` is what
-    the last scan took.
+    the last scan took. `in_desired_state` tells whether the node is as its files want it, None if
+    they want nothing.
     """
 
     scanned: bool = False
@@ -28,6 +29,7 @@ class View(NamedTuple):
     failures: Mapping[str, int] = {}
     faults: tuple[Fault, ...] = ()
     scan_seconds: float = 0.0
+    in_desired_state: bool | None = None
 
 
 def lacks(view: View) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pytest needs to know for all unit tests, and the fixture many of them share."""
+"""What pytest needs to know for all unit tests, and the fixtures many of them share."""
 
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.sysfs import Tree
+from tests.unit.machine import PF
 from tests.unit.network import Network
 
 # A loaded machine is not a failure, and neither is a run the same as the one before.
@@ -17,3 +19,12 @@ settings.load_profile("unit")
 def network(tmp_path: Path) -> Network:
     """A network with addresses for fixipam to grant, on a node that has never seen it."""
     return Network(tmp_path / "fixipam")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
+    """A machine's sysfs, at first with one card of four VFs."""
+    tree = Tree(tmp_path / "sys")
+    tree.pf(PF, "ens901f0", vfs=4)
+    tree.install(monkeypatch)
+    return tree

@@ -25,7 +25,7 @@ def written() -> Iterator[str]:
                     func=ast.Attribute(value=ast.Name(id="_log"), attr=level),
                     args=[ast.Constant(value=str(text)), *_],
                 ) if level in LEVELS:
-                    line = squeezed(text.replace("%s", "…").replace("%r", "…"))
+                    line = squeezed(re.sub("%[srd]", "…", text))
                     if line != "…":
                         yield line
 

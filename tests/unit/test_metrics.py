@@ -12,11 +12,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from sriov_cni.kernel.statistics import Counters, Pf, Vf, VfCounters
-from sriov_node.device_plugin.fields import Fault
 from sriov_node.device_plugin.pool import Offer, Pool
 from sriov_node.device_plugin.resource import Resource, Selector
+from sriov_node.fields import Fault
 from sriov_node.inventory.device import Device, Snapshot, State, Use
-from sriov_node.kubelet.pod_resources import Holder
+from sriov_node.kubelet.holder import Holder
 from sriov_node.metrics import counters, exporter, families
 from sriov_node.metrics.collector import Metrics
 from sriov_node.metrics.counters import Counts, Reader

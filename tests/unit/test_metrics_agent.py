@@ -91,10 +91,13 @@ async def running(
         address = Address("127.0.0.1", int(found.getsockname()[1]))
     options = Options(
         config_file=str(directory / "config.json"),
+        config_dir=str(directory / "sriov"),
         data_dir=str(directory / "state"),
         kubelet_dir=str(directory / "kubelet"),
         files=Files(device_info=str(directory / "devinfo"), root=os.path.dirname(sysfs.ROOT)),
         metrics=Settings(address, exporter_names=names),
+        preparing=str(directory / "preparing"),
+        control=str(directory / "agent.sock"),
     )
     task = asyncio.create_task(Agent(options).run())
     try:

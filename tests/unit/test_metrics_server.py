@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from sriov_node.device_plugin.fields import Fault
+from sriov_node.fields import Fault
 from sriov_node.metrics import server, service
 from sriov_node.metrics.server import Address, Questions, Server
 from sriov_node.metrics.service import Answers, Settings

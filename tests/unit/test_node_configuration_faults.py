@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from sriov_node.device_plugin import configuration
 from sriov_node.device_plugin.configuration import (
     DOCUMENT_KEYS,
-    LARGEST,
     RESOURCE_KEYS,
     SELECTOR_KEYS,
     UNSERVED_KEYS,
     Configuration,
 )
 from sriov_node.device_plugin.resource import Resource, Selector
+from sriov_node.node_file import LARGEST
 from tests.assignments import broken_rules
 from tests.values import VALUES
 

@@ -8,8 +8,9 @@ import pytest
 
 from sriov_node.kubelet import pod_resources
 from sriov_node.kubelet.api.deviceplugin_pb2 import ContainerAllocateResponse
+from sriov_node.kubelet.holder import Holder
 from sriov_node.kubelet.paths import pod_resources as pod_resources_socket
-from sriov_node.kubelet.pod_resources import Holder, holders
+from sriov_node.kubelet.pod_resources import holders
 from tests.kubelet import Allocated, Kubelet
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which texts may name resources and devices, and the one way each is written.
+"""Which texts may name resources, devices and modules, and the one way each is written.
 
 The rules for resources are kubelet's: it refuses another name when the resource is registered
 (IsExtendedResourceName in pkg/apis/core/v1/helper, IsQualifiedName in apimachinery's validation).
@@ -8,12 +8,14 @@ The rules for resources are kubelet's: it refuses another name when the resource
 import re
 from collections.abc import Callable
 
+from sriov_cni.cni.addresses import parse_mac
 from sriov_cni.kernel.sysfs import is_pci_address
 
 _LONGEST_NAME = 63
 _LONGEST_PREFIX = 253 - len("requests.")  # kubelet puts that in front for quotas
 _NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?", re.ASCII)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_MODULE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,54}", re.ASCII)  # MODULE_NAME_LEN
 _HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]{4})", re.ASCII)
 
 
@@ -58,6 +60,31 @@ def plain(text: str) -> str:
     if not text or not text.isprintable() or text != text.strip():
         raise ValueError("a name, without blanks around it")
     return text
+
+
+def mac(text: str) -> str:
+    """Return an Ethernet address in lower case with colons; ValueError says what would be right."""
+    try:
+        return parse_mac(text)
+    except ValueError:
+        raise ValueError("a MAC address like 3c:fd:fe:00:00:01") from None
+
+
+def is_module(text: str) -> bool:
+    """Tell whether a text may name a kernel module, or the driver of one: it is part of paths."""
+    return _MODULE.fullmatch(text) is not None
+
+
+def module(text: str) -> str:
+    """Return the name of a kernel module; ValueError says what would be right."""
+    if not is_module(text):
+        raise ValueError("the name of a kernel module like vfio-pci")
+    return text
+
+
+def optional(read: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a function that reads as `read` does, and takes an empty text, too."""
+    return lambda text: read(text) if text else ""
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

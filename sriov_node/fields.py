@@ -128,6 +128,14 @@ class Fields(NamedTuple):
         self.wrong(key, "true or false")
         return False
 
+    def integer(self, key: str, legal: range) -> int | None:
+        """Return a whole number, None if it is absent."""
+        value = self.values.get(key)
+        if value is None or (type(value) is int and value in legal):
+            return value
+        self.wrong(key, f"a whole number from {legal[0]} to {legal[-1]}")
+        return None
+
     def texts(self, key: str, read: Callable[[str], Value]) -> tuple[Value, ...]:
         """Return what `read` makes of each string of a list."""
         listed = self.values.get(key)
