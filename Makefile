@@ -23,12 +23,12 @@ SHELL := /bin/bash
 export TIMEFORMAT := == took %0R seconds
 
 BUILT_FROM := $(shell find sriov_cni ipam startup -name '*.py') build.spec pyproject.toml tools/build tools/install
-AGENT_BUILT_FROM := $(shell find sriov_cni sriov_node tools/frozen -name '*.py' ! -name '*_pb2.py' ! -name '*_grpc.py') $(wildcard sriov_node/kubelet/api/*.proto) node.spec pyproject.toml tools/build tools/install $(wildcard deploy/systemd/*)
+AGENT_BUILT_FROM := $(shell find sriov_cni sriov_node sriovctl tools/frozen -name '*.py' ! -name '*_pb2.py' ! -name '*_grpc.py') $(wildcard sriov_node/kubelet/api/*.proto) node.spec pyproject.toml tools/build tools/install $(wildcard deploy/systemd/*)
 INSTALLED := $(DESTDIR)$(BINDIR)
 IMAGE := release/sriov-cni-image.tar
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help protocols setup setup-demo setup-cluster setup-release setup-bench .venv build release image install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab test-pods test-cluster torture lab cluster demo bench clean clean-host
+.PHONY: help manual deb packages artifacts twice protocols setup setup-demo setup-cluster setup-release setup-bench .venv build release image install uninstall lint test test-unit test-hostile test-namespaces test-torture test-lab test-pods test-cluster torture lab cluster demo bench clean clean-host
 
 help: ## List the targets
 	@sed -nE 's/^([a-z.-]+):.* ## (.*)/\1\t\2/p' Makefile | expand -t 18
@@ -109,6 +109,31 @@ $(IMAGE): release/.complete release/.agent tools/image.py tools/oci.py deploy/en
 	@tools/setup image
 	$(PYTHON) -m tools.image '$(CACHE)/busybox' release/sriov-cni.run release/sriov-node $@
 
+DEB := release/sriov-cni_amd64.deb
+SBOM := release/sbom.json
+# All files of a release are as old as the commit that they are made of.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+$(SBOM): release/.complete release/.agent tools/sbom.py
+	@"$(CACHE)/release-python-$$(tools/release-python --key)/bin/python3" -m tools.sbom release >$@.new
+	mv $@.new $@
+
+deb: $(DEB) ## Make the Debian package of plugins, agent, tool and units: release/sriov-cni_amd64.deb
+
+$(DEB): $(SBOM) tools/deb $(wildcard deploy/debian/* deploy/systemd/* conf/*)
+	@tools/deb release $(SBOM) $@
+
+packages: .venv/.test ## Make wheel and source distribution, for whoever installs with pip: release/*.whl, release/*.tar.gz
+	@tools/packages .venv/bin/python release
+
+artifacts: image deb packages ## Make everything that is released, with the digests of all of it: release/SHA256SUMS
+	@cd release
+	sha256sum *.run *.tar *.deb *.whl *.tar.gz sbom.json >SHA256SUMS
+	cat SHA256SUMS
+
+twice: setup-release ## Make everything that is released twice, and compare the bytes (6 minutes)
+	@tools/twice
+
 install: dist/.complete ## Install the plugins into BINDIR (/opt/cni/bin), under DESTDIR if given
 	@dist/sriov-cni.run '$(INSTALLED)'
 
@@ -134,7 +159,7 @@ test-hostile: setup .venv/.test ## Feed everything read with hostile input, and 
 	@echo "== hostile input"
 	time .venv/bin/python -m pytest tests/hostile
 
-test-namespaces: setup .venv/.test build release ## Run the tests in network namespaces of this machine (root)
+test-namespaces: setup .venv/.test build release deb ## Run the tests in network namespaces of this machine (root)
 	@echo "== tests in network namespaces"
 	time .venv/bin/python -m pytest tests/namespaces
 
@@ -142,15 +167,26 @@ test-torture: setup .venv/.test ## Kill ADD, DEL and GC at, and fail, one system
 	@echo "== nothing is lost: killed and failing system calls (70 to 150 seconds)"
 	time .venv/bin/python -m pytest tests/torture
 
+LAB_TEST := .venv/bin/python -m pytest -p no:cacheprovider
+
 test-lab: setup .venv/.test build ## Run the tests on real VFs, in a QEMU guest per kernel in LAB_KERNELS and LAB_OLD_KERNEL
-	@for kernel in $(LAB_KERNELS); do
+	@only=()
+	for kernel in $(LAB_KERNELS); do
 	    echo "== tests in the lab, kernel of $$kernel (the guest boots in about 5 seconds)"
-	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider $(or $(TESTS),tests/lab)
+	    time tests/lab/boot -p 3 -k $$kernel $(LAB_TEST) "$${only[@]}" $(or $(TESTS),tests/lab)
+	    only=(-m 'not once')
 	done
 	for kernel in $(if $(TESTS),,$(LAB_OLD_KERNEL)); do
 	    echo "== tests of what depends on a kernel's age, kernel of $$kernel"
-	    time tests/lab/boot -k $$kernel .venv/bin/python -m pytest -p no:cacheprovider -m old_kernel tests/lab
+	    time tests/lab/boot -k $$kernel $(LAB_TEST) -m old_kernel tests/lab
 	done
+	$(if $(TESTS),exit 0)
+	echo "== a node that boots through the units, with systemd"
+	time tests/lab/boot -s tests/boot/units -p 3 -k $(firstword $(LAB_KERNELS)) $(LAB_TEST) tests/boot
+
+manual: setup .venv/.test build ## Make docs/sriovctl.md of the help of sriovctl, and of its screens on a node in the lab
+	@screens=$$(tests/lab/boot -p 3 .venv/bin/python -m tests.lab.screens)
+	.venv/bin/python -m tools.manual <<<"$$screens"
 
 # The guest's emulated cards do not work with more memory than 2816 MiB.
 CLUSTER := tests/lab/boot -p 2 -m 2560 -t 600 -k bookworm-backports
@@ -180,7 +216,8 @@ torture: setup .venv/.test build ## The same at every system call, long races, 1
 	    echo "== killed and raced in the lab, kernel of $$kernel"
 	    # -t: twenty rounds of races are one test, which prints nothing meanwhile
 	    time tests/lab/boot -k $$kernel -p 4 -t 1800 env TORTURE=all RACE_ROUNDS=20 \
-	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_races.py
+	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_preparation.py tests/lab/test_preparation_killed.py \
+	        tests/lab/test_races.py
 	done
 
 lab: setup-demo dist/.complete ## A shell in the lab's guest, which has SR-IOV cards; nothing it writes remains

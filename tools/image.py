@@ -24,7 +24,8 @@ PATH = "/bin:/usr/bin"
 # Where the node's directories are mounted. The root of a container is read-only.
 MOUNT_POINTS: tuple[str, ...] = ("dev", "lib", "lib64", "opt/cni/bin", "proc", "sys", "tmp", "usr")
 # And those that only the agent has.
-MOUNT_POINTS += ("etc/pcidp", "run/cdi", "run/k8s.cni.cncf.io", "run/netns", "run/udev")
+MOUNT_POINTS += ("etc/pcidp", "etc/sriov", "run/cdi", "run/k8s.cni.cncf.io", "run/netns")
+MOUNT_POINTS += ("run/sriov", "run/udev")
 MOUNT_POINTS += (
     "var/lib/cni/sriov",
     "var/lib/kubelet/device-plugins",

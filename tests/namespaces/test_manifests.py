@@ -52,7 +52,7 @@ def test_helm_finds_no_fault_with_the_chart() -> None:
 
 
 def test_the_chart_installs_as_the_kustomization_does() -> None:
-    assert templated() == kustomized(DEPLOY)
+    assert templated() == kustomized(DEPLOY / "node")
 
 
 def test_the_chart_uninstalls_as_the_kustomization_does() -> None:
@@ -60,11 +60,11 @@ def test_the_chart_uninstalls_as_the_kustomization_does() -> None:
 
 
 def test_the_chart_has_the_agent_as_the_kustomization_has_it() -> None:
-    made, expected = templated("--set", "agent.enabled=true"), kustomized(DEPLOY / "agent")
+    made, expected = templated("--set", "agent.enabled=true"), kustomized(DEPLOY)
     for objects_ in (made, expected):
         data = objects_["ConfigMap", "sriov-agent"]["data"]
         data["config.json"] = json.loads(data["config.json"])
-    assert made == kustomized(DEPLOY) | expected
+    assert made == expected
 
 
 def test_an_agent_is_replaced_when_the_next_one_itself_is_ready() -> None:
@@ -74,6 +74,7 @@ def test_an_agent_is_replaced_when_the_next_one_itself_is_ready() -> None:
     spec = daemonset(made, "sriov-agent")
     (container,) = spec["containers"]
     assert spec["hostNetwork"]
+    assert spec["hostPID"]  # the preparation asks all processes
     assert "ports" not in container  # of the node: two agents at once would not be scheduled
     asked = container["livenessProbe"]["httpGet"]
     assert (asked["host"], asked["port"]) == ("127.0.0.1", 9808)
@@ -97,6 +98,8 @@ def test_every_volume_of_the_agent_is_mounted_where_the_image_has_a_place() -> N
     mounts = container["volumeMounts"]
     assert {mount["mountPath"].lstrip("/") for mount in mounts} <= set(MOUNT_POINTS)
     assert {mount["name"] for mount in mounts} == {volume["name"] for volume in spec["volumes"]}
+    (preparing,) = spec["initContainers"]
+    assert (preparing["image"], preparing["volumeMounts"]) == (NAME, mounts)
 
 
 def test_the_chart_makes_networks(tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ def test_the_chart_refuses_what_it_cannot_do(values: str) -> None:
 
 
 def test_the_image_is_the_one_that_is_made_and_has_what_is_mounted() -> None:
-    for directory in (DEPLOY, DEPLOY / "uninstall"):
+    for directory in (DEPLOY / "node", DEPLOY / "uninstall"):
         (container,) = daemonset(kustomized(directory))["containers"]
         assert container["image"] == NAME
         mounted = {mount["mountPath"].lstrip("/") for mount in container["volumeMounts"]}

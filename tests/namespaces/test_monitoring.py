@@ -16,7 +16,7 @@ from sriov_cni.kernel.statistics import Counters, Pf, Vf, VfCounters
 from sriov_node.device_plugin.pool import Offer, Pool
 from sriov_node.device_plugin.resource import Resource, Selector
 from sriov_node.inventory.device import Device, Snapshot, State, Use
-from sriov_node.kubelet.pod_resources import Holder
+from sriov_node.kubelet.holder import Holder
 from sriov_node.metrics import counters
 from sriov_node.metrics.collector import Metrics
 from sriov_node.metrics.view import View
@@ -99,6 +99,12 @@ CASES = {
         6,
         "node-1: the SR-IOV agent's configuration",
     ),
+    "SriovNodeNotAsWanted": Case(
+        gauge("sriov_node_in_desired_state", "", 0),
+        gauge("sriov_node_in_desired_state", "", 1),
+        16,
+        "node-1: the SR-IOV cards are not",
+    ),
     "SriovPfDown": Case(pf(0, 4), pf(0, 0), 6, "node-1: eth1 has VFs"),
     "SriovVfLost": Case(
         gauge("sriov_lost_vfs", "", 2), gauge("sriov_lost_vfs", "", 0), 16, "node-1: 2 VFs"
@@ -175,6 +181,7 @@ def test_prometheus_finds_no_fault_with_the_metrics(monkeypatch: pytest.MonkeyPa
         registered={name: True},
         registrations={name: 1},
         failures={name: 1},
+        in_desired_state=True,
     )
     seen = {pf.id: Pf(True, {0: Vf(counters=VfCounters(1, 2, 3, 4, 5, 6, 7, 8))})}
     monkeypatch.setattr(counters, "_pfs", lambda view: seen)

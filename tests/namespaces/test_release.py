@@ -103,7 +103,7 @@ def test_the_agent_is_installed_and_starts_with_glibc_2_31(node: Node) -> None:
     shutil.copy(ROOT / "release" / "sriov-node.run", node.path(f"{OLD}/tmp"))
     installing = "PATH=/bin sh /tmp/sriov-node.run"
     said = node.run("chroot", OLD, "/bin/sh", "-c", installing)
-    assert said == "installed sriov-agent in /opt/sriov/bin\n"
+    assert said == "installed sriov-agent and sriovctl in /opt/sriov/bin\n"
     started = node.run("chroot", OLD, "/opt/sriov/bin/sriov-agent", "--version")
     assert started.startswith("sriov-agent ")
 
