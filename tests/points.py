@@ -39,7 +39,7 @@ _REQUESTS = {
     "0x6c": "RTM_NEWLINKPROP",
     "0x6d": "RTM_DELLINKPROP",
 }
-_LOOK = "RTM_GETADDR"
+LOOK = "RTM_GETADDR"  # the step of a look for duplicate addresses
 _NLMSG_ERROR, _NLM_F_CAPPED = 2, 0x100
 # Only system calls that are traced stop the process, its children's, too; a file for each process.
 FEWER_STOPS = ("--seccomp-bpf", "-ff")
@@ -144,13 +144,13 @@ def _inject(point: Point, what: str) -> str:
     return f"inject={point.syscall}:{what}:when={point.nth}"
 
 
-def recorded(command: str, trace: str, source: str) -> list[Point]:
-    """Return the points in a recording, from the reading of stdin on.
+def recorded(command: str, trace: str, source: str, begin: str = _STDIN) -> list[Point]:
+    """Return the points in a recording, from the first line on that begins so: reading stdin.
 
     The interpreter's own calls, reading the modules in `source` for example, are none.
     """
     lines = trace.splitlines()
-    begin = next(n for n, line in enumerate(lines) if line.startswith(_STDIN))
+    first = next(n for n, line in enumerate(lines) if line.startswith(begin))
     occurrences: dict[str, int] = {}
     points = []
     for number, line in enumerate(lines):
@@ -161,7 +161,7 @@ def recorded(command: str, trace: str, source: str) -> list[Point]:
             continue
         syscall, arguments, _ = found.groups()
         nth = occurrences[syscall] = occurrences.get(syscall, 0) + 1
-        if number <= begin or _is_pythons_own(syscall, arguments, source):
+        if number < first or _is_pythons_own(syscall, arguments, source):
             continue
         request = None
         if syscall == "sendto" and "nlmsg_type" in arguments:
@@ -181,7 +181,7 @@ def _without_repeated_looks(points: Iterable[Point]) -> Iterator[Point]:
     repeating = False
     for point in points:
         if point.syscall == "sendto":
-            repeating = asked == point.step == _LOOK
+            repeating = asked == point.step == LOOK
             asked = point.step
         if not (repeating and point.syscall in ("sendto", "recvfrom")):
             yield point

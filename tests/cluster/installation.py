@@ -27,7 +27,7 @@ def start() -> Node:
         lab.write_bytes(oci.archive(image.plain(busybox), [objects.IMAGE]))
         node.import_image(lab)
     node.import_image(IMAGE)
-    run("kubectl", "apply", "-k", str(PROJECT / "deploy"))
+    run("kubectl", "apply", "-k", str(PROJECT / "deploy" / "node"))
     until(lambda: is_installed(node), 240, "a DaemonSet that has installed the plugin")
     node.api.apply(objects.RED, objects.BLUE, objects.GREEN)
     return node

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests import card
-from tests.lab.runtime import INSTALLED, Cnitool
+from tests.lab.runtime import BUILT, INSTALLED, Cnitool
 from tests.plugin import Plugin, run
-
-BUILT = os.path.join(os.path.dirname(__file__), "..", "..", "dist", "sriov-cni.run")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,9 @@ import subprocess
 
 from tests.plugin import DEBIANS, Document
 
+BUILT = os.path.join(os.path.dirname(__file__), "..", "..", "dist", "sriov-cni.run")
+TOOLS = os.path.join(os.path.dirname(BUILT), "sriov-node")
+SRIOVCTL, AGENT = f"{TOOLS}/sriovctl", f"{TOOLS}/sriov-agent"
 # Where the guest has the plugins: in its memory, and not on /run, which is mounted noexec.
 INSTALLED = "/opt/cni/bin"
 

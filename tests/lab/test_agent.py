@@ -17,11 +17,10 @@ import pytest
 
 from tests import card
 from tests.kubelet import Kubelet, until
-from tests.lab.conftest import BUILT
+from tests.lab.runtime import AGENT
 from tests.networks import DEVICE
 from tests.plugin import Plugin, run
 
-AGENT = Path(BUILT).with_name("sriov-node") / "sriov-agent"
 NET, DPDK = "intel.com/net", "intel.com/dpdk"
 RESOURCES = [
     {"resourceName": "net", "selectors": {"pfNames": ["eth1"], "drivers": ["igbvf"]}},

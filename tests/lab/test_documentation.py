@@ -11,12 +11,14 @@ import pytest
 
 from tests import card
 from tests.documents import ROOT, blocks, commands, text
-from tests.lab.conftest import BUILT
-from tests.lab.runtime import INSTALLED
+from tests.lab.runtime import BUILT, INSTALLED, TOOLS
 from tests.plugin import Document, Plugin, run
 
+pytestmark = pytest.mark.once  # the commands are the same with each kernel
 README = "README.md"
 ELSEWHERE = {
+    "dpkg --install sriov-cni_amd64.deb\n": "tests/namespaces/test_artifacts.py",
+    "kubectl apply -k deploy/": "tests/cluster/test_preparation.py",
     "chroot /host sh /path/to/sriov-cni.run": "tests/namespaces/test_release.py",
     "kubectl -n kube-system logs daemonset/sriov-agent": "tests/cluster/test_agent_daemonset.py",
 }
@@ -70,7 +72,7 @@ def works(script: str, directory: Path) -> None:
     """Run a script; fail the test where a line of it fails."""
     for placeholder, name in NAMES.items():
         script = script.replace(placeholder, name)
-    path = f"{os.environ['SRIOV_CNI_CACHE']}/bin:{os.environ['PATH']}"
+    path = f"{os.environ['SRIOV_CNI_CACHE']}/bin:{TOOLS}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=directory,

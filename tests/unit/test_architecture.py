@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.executable import REPOSITORY
 
-PRODUCT = ("sriov_cni", "ipam", "sriov_node", "startup")
+PRODUCT = ("sriov_cni", "ipam", "sriov_node", "sriovctl", "startup")
 CNI, COMMANDS = "sriov_cni.cni", "sriov_cni.commands"
 ATTACHMENT, POD = "sriov_cni.attachment", "sriov_cni.pod"
 DEVICE, KERNEL, STORE = "sriov_cni.device", "sriov_cni.kernel", "sriov_cni.store"
@@ -17,7 +17,9 @@ DOCUMENT = "sriov_cni.cni.document"
 IPAM_CLIENT = "sriov_cni.attachment.ipam_client"
 INVENTORY, KUBELET = "sriov_node.inventory", "sriov_node.kubelet"
 DEVICE_PLUGIN, METRICS = "sriov_node.device_plugin", "sriov_node.metrics"
-WATCH = "sriov_node.directory_watch"
+WATCH, FIELDS = "sriov_node.directory_watch", "sriov_node.fields"
+NAMES, RANGES = "sriov_node.names", "sriov_node.ranges"
+PREPARATION, NODE_FILE = "sriov_node.preparation", "sriov_node.node_file"
 # Who may import what of the project. The longest key that a module's name begins with counts.
 ARROWS: dict[str, tuple[str, ...]] = {
     "sriov_cni": (),
@@ -32,11 +34,23 @@ ARROWS: dict[str, tuple[str, ...]] = {
     STORE: (),
     "ipam": ("ipam", CNI, STORE),
     WATCH: (),
+    RANGES: (),
+    NAMES: (CNI, KERNEL),
+    FIELDS: (DOCUMENT,),
+    NODE_FILE: (FIELDS, DOCUMENT),
     "sriov_node": ("sriov_node", "sriov_cni"),
-    METRICS: (METRICS, INVENTORY, DEVICE_PLUGIN, KUBELET, KERNEL, DEVICE),
-    DEVICE_PLUGIN: (DEVICE_PLUGIN, INVENTORY, KUBELET, DOCUMENT, KERNEL, STORE),
+    METRICS: (METRICS, FIELDS, INVENTORY, DEVICE_PLUGIN, KUBELET, KERNEL, DEVICE),
+    DEVICE_PLUGIN: (
+        *(DEVICE_PLUGIN, NODE_FILE, FIELDS, NAMES, RANGES),
+        *(INVENTORY, KUBELET, DOCUMENT, KERNEL, STORE),
+    ),
+    PREPARATION: (
+        *(PREPARATION, NODE_FILE, FIELDS, NAMES, RANGES, INVENTORY, KUBELET, WATCH),
+        *(ATTACHMENT, DEVICE, CNI, KERNEL, STORE),
+    ),
     INVENTORY: (INVENTORY, ATTACHMENT, DEVICE, CNI, KERNEL, STORE, WATCH),
     KUBELET: (KUBELET, WATCH),
+    "sriovctl": ("sriovctl", "sriov_node", "sriov_cni"),
     "startup": ("startup",),
 }
 NETLINK = "pyroute2"

@@ -18,6 +18,9 @@ from ipam import commands as fixipam
 from ipam import configuration as fixipam_configuration
 from sriov_cni.attachment import configuration
 from sriov_cni.cni import call, errors
+from sriov_node.device_plugin import configuration as device_plugin
+from sriov_node.node_file import NodeFile, NodeFiles
+from sriov_node.preparation import configuration as preparation
 from tests.documents import DOCUMENTS, ROOT, blocks, commands, commands_running, text
 from tests.plugin import Document
 
@@ -34,7 +37,9 @@ def embedded(network: str) -> str:
 
 
 DEPLOYED = [path.read_text() for path in sorted((ROOT / "deploy" / "networks").iterdir())]
-OF_NETWORKS = [block for block in blocks("json") if '"resourceList"' not in block]
+NODE_FILES = [block for block in blocks("json") if '"functions"' in block]
+OF_NODES = ('"resourceList"', '"functions"')
+OF_NETWORKS = [block for block in blocks("json") if not any(key in block for key in OF_NODES)]
 EXAMPLES = [*OF_NETWORKS, *map(embedded, NETWORKS + DEPLOYED), text(EXAMPLE)]
 
 
@@ -60,6 +65,18 @@ def test_every_example_is_a_configuration_that_is_accepted(example: str) -> None
     subnets = [ipam, *ipam.get("ranges", [])] if ipam.get("type") == "fixipam" else []
     addresses = [s["subnet"].replace(".0/", ".9/") for s in subnets if "subnet" in s]
     wanted(config, f"IP={addresses[0]}" if addresses else "")
+
+
+@pytest.mark.parametrize("example", [*NODE_FILES, text("conf/node.json.example")])
+def test_every_node_file_is_read_without_faults_or_warnings(example: str) -> None:
+    files = NodeFiles((NodeFile("node.json", json.loads(example)),))
+    wanted_of_node = preparation.wanted_by(files)
+    resources = device_plugin.parse(
+        json.dumps({"resourceList": files.files[0].values.get("resources", [])}).encode(), "a.com"
+    )
+    assert (wanted_of_node.faults, wanted_of_node.warnings) == ((), ())
+    assert (resources.faults, resources.warnings) == ((), ())
+    assert wanted_of_node.functions
 
 
 @pytest.mark.parametrize("network", DEPLOYED)
