@@ -70,8 +70,9 @@ class Tree:
         """Add any PCI device: a card without SR-IOV, a VF inside a virtual machine, a bridge."""
         path = self.root / "devices/pci0000:00" / address
         path.mkdir(parents=True)
-        lines = (f"PCI_CLASS={class_code:X}", f"PCI_ID={vendor.upper()}:{model.upper()}")
-        self.write(path / "uevent", "\n".join((*lines, f"PCI_SLOT_NAME={address}")))
+        ids = f"v0000{vendor.upper()}d0000{model.upper()}sv00000000sd00000000"
+        base, sub, interface = class_code.to_bytes(3, "big")
+        self.write(path / "modalias", f"pci:{ids}bc{base:02X}sc{sub:02X}i{interface:02X}")
         self.write(path / "vendor", f"0x{vendor}")
         self.write(path / "device", f"0x{model}")
         self.write(path / "class", f"0x{class_code:06x}")
@@ -153,13 +154,6 @@ class Tree:
         if os.path.lexists(path / "net"):
             self._discard(path / "net")
         self._unbind(path)
-        kept = [
-            line
-            for line in (path / "uevent").read_text().splitlines()
-            if not line.startswith("DRIVER=")
-        ]
-        added = [f"DRIVER={driver}"] if driver else []
-        self.write(path / "uevent", "\n".join(added + kept))
         if driver:
             bus = "pci" if sysfs.is_pci_address(device) else "auxiliary"
             home = self.root / "bus" / bus / "drivers" / driver
@@ -213,7 +207,6 @@ class Tree:
         path = self.device(pf) / name
         path.mkdir()
         self.write(path / "sfnum", str(sfnum))
-        self.write(path / "uevent", f"MODALIAS=auxiliary:{name.rpartition('.')[0]}")
         self._link(self.root / "bus/auxiliary/devices" / name, path)
         self.bind(name, driver)
         if netdev:

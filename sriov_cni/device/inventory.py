@@ -5,6 +5,7 @@ For programs that look at a whole node, again and again. A CNI call asks pci.py 
 instead. What cannot change while a device exists is read once.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -80,6 +81,7 @@ class Functions:
         netdevs, others = _by_owner("net", functions)
         rdma, _ = _by_owner("infiniband", functions)
         drivers = bus.drivers()
+        vfs = Counter(f.pf for f in functions.values() if f.aux_type is None)
         self._kinds = {
             (functions[device], names[0]): self._kind(functions[device], names[0])
             for device, names in netdevs.items()
@@ -92,7 +94,7 @@ class Functions:
                 netdevs.get(device, ()),
                 self._kinds[function, netdevs[device][0]] if device in netdevs else None,
                 rdma.get(device, ()),
-                bus.enabled_vfs(device) if function.is_pf else 0,
+                vfs[device] if function.is_pf else 0,
             )
             for device, function in functions.items()
         }

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What sysfs says of one PCI function, as it says it: for those who look for a fault.
 
+Nothing here is read under the device's lock, as `driver_override`, `sriov_numvfs` and
+`sriov_vf_total_msix` are: a driver that hangs with a device is a fault to be found.
+
 Addresses must be PCI addresses (sysfs.is_pci_address): they become parts of paths.
 """
 
@@ -11,10 +14,10 @@ from sriov_cni.kernel import sysfs
 
 _FILES = (
     *("class", "vendor", "device", "subsystem_vendor", "subsystem_device", "revision"),
-    *("numa_node", "driver_override", "enable", "power_state", "acpi_index", "label"),
+    *("numa_node", "enable", "power_state", "acpi_index", "label"),
     *("current_link_speed", "current_link_width", "aer_dev_fatal", "aer_dev_nonfatal"),
-    *("sriov_totalvfs", "sriov_numvfs", "sriov_offset", "sriov_stride", "sriov_vf_device"),
-    *("sriov_vf_total_msix", "sriov_drivers_autoprobe"),
+    *("sriov_totalvfs", "sriov_offset", "sriov_stride", "sriov_vf_device"),
+    "sriov_drivers_autoprobe",
 )
 _LINKS = ("driver", "physfn", "iommu_group")
 _DIRECTORIES = ("net", "infiniband")

@@ -25,8 +25,11 @@ from sriov_cni.kernel.netlink import Socket
 _LARGEST = 4096  # bytes of an attribute: a page (Documentation/filesystems/sysfs.rst)
 _AUXILIARY_NAME = re.compile(r"[\w-]+\.[\w-]+\.\d{1,10}", re.ASCII)  # driver.type.id
 _VF_LINK = re.compile(r"virtfn(\d{1,5})", re.ASCII)
-_HEX_ID = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})", re.ASCII)
-_HEX = re.compile(r"[0-9A-Fa-f]{1,6}", re.ASCII)
+_ALIAS = re.compile(
+    r"pci:v0000([0-9A-F]{4})d0000([0-9A-F]{4})sv[0-9A-F]{8}sd[0-9A-F]{8}"
+    r"bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})",
+    re.ASCII,
+)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _SIOCGIFFLAGS, _SIOCGIFINDEX = 0x8913, 0x8933  # include/uapi/linux/sockios.h
 _FLAGS, _INDEX = struct.Struct("=16sH22x"), struct.Struct("=16si20x")  # struct ifreq
@@ -61,13 +64,16 @@ def auxiliary_devices() -> dict[str, int]:
 
 
 def identify(address: str) -> Identity | None:
-    """Return what the `uevent` file of a PCI device says, None if it is gone or makes no sense."""
-    lines = _text(f"{PCI}/{address}/uevent").splitlines()
-    values = dict(line.partition("=")[::2] for line in lines)
-    ids, class_code = _HEX_ID.fullmatch(values.get("PCI_ID", "")), values.get("PCI_CLASS", "")
-    if ids is None or not _HEX.fullmatch(class_code):
+    """Return what the `modalias` file of a PCI device says, None if it is gone or makes no sense.
+
+    `uevent` says the same, but under the device's lock (uevent_show() in drivers/base/core.c):
+    while a driver hangs with the device, whoever reads that hangs as well.
+    """
+    alias = _ALIAS.fullmatch(_text(f"{PCI}/{address}/modalias"))
+    if alias is None:
         return None
-    return Identity(ids[1].lower(), ids[2].lower(), int(class_code, 16))
+    vendor, model, *class_code = alias.groups()
+    return Identity(vendor.lower(), model.lower(), int("".join(class_code), 16))
 
 
 def drivers() -> dict[str, str]:
@@ -103,11 +109,6 @@ def virtual_functions(pf: str) -> dict[str, int]:
 def total_vfs(address: str) -> int | None:
     """Return how many VFs a PF could have, None for what is no PF."""
     return _number(f"{PCI}/{address}/sriov_totalvfs")
-
-
-def enabled_vfs(pf: str) -> int:
-    """Return how many VFs of a PF are enabled."""
-    return _number(f"{PCI}/{pf}/sriov_numvfs") or 0
 
 
 def numa_node(address: str) -> int | None:

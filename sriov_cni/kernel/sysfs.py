@@ -47,8 +47,13 @@ def total_vfs(pf: str) -> int | None:
 
 
 def num_vfs(pf: str) -> int:
-    """Return how many VFs of the PF are enabled."""
-    return _number(f"{_NET}/{pf}/device/sriov_numvfs") or 0
+    """Return how many VFs of the PF are enabled.
+
+    `sriov_numvfs` is read under the device's lock (sriov_numvfs_show() in drivers/pci/iov.c), which
+    whoever changes it has until the driver is done, so the links to the VFs are counted.
+    """
+    names = _look(os.listdir, f"{_NET}/{pf}/device") or []
+    return sum(name.startswith("virtfn") for name in names)
 
 
 def vf_address(pf: str, index: int) -> str | None:

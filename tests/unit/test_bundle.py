@@ -128,7 +128,7 @@ def test_no_secret_is_in_it_and_everything_else_is(sources: Sources, tmp_path: P
     assert json.loads(found["cni/daemon-config.json"])["logLevel"] == "debug"
     assert json.loads(found["leases.json"])["n/10.1.0.5,3f2a91,net1"] == ""
     assert found["metrics.txt"].startswith(b"sriov_up 1\n")
-    assert json.loads(found["devices.json"])[PF]["sriov_numvfs"] == "2"
+    assert json.loads(found["devices.json"])[PF]["sriov_totalvfs"] == "64"
     assert json.loads(found["versions.json"])["kernel"].startswith("Linux")
     assert [each["address"] for each in json.loads(found["sriovctl/vfs.json"])] == [
         Tree.vf(PF, 0),

@@ -18,8 +18,8 @@ PF, VICTIM, WITNESS = "0000:3b:00.0", "0000:3b:02.0", "0000:3b:02.1"
 PART = "mlx5_core.sf.4"
 GARBAGE = (
     *(b"", b"\n", b"\0", b"-1", b"x", b"\xff\xfe", b"9" * 400, b"0x", b"4294967296", b"\xd9\xa3"),
-    *(b"PCI_ID=\nPCI_CLASS=", b"PCI_ID=8086:1889\nPCI_CLASS=zz", b"DRIVER=../../x", b"=" * 4096),
-    *(b"PCI_ID=8086\nPCI_CLASS=20000", b"PCI_ID=80861:889\nPCI_CLASS=20000\nDRIVER", b"\n" * 5000),
+    *(b"pci:", b"pci:v00008086d0000188", b"pci:v00008086d00001889", b"../../x", b":" * 4096),
+    *(b"pci:v00018086d00001889sv00000000sd00000000bc02sc00i00", b"\n" * 5000),
 )
 TARGETS = (".", "..", "/", "/dev/null", "nowhere", "../0000:3b:02.1", "x" * 300, "virtfn0")
 
