@@ -5,10 +5,14 @@ strace(1) records them and tampers with them; both count the occurrences of a sy
 start of the process, so a point found in a recording is found again in the next execution.
 """
 
+import os
 import re
+import signal
 import struct
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from glob import glob
 from typing import NamedTuple
 
 _CHANGING = """
@@ -92,15 +96,34 @@ def killing(point: Point) -> list[str]:
     return ["-y", "-e", f"trace={point.syscall}", "-e", _inject(point, "signal=KILL")]
 
 
-def holding(point: Point) -> list[str]:
-    """Return the options with which strace holds the process on entry to a point's system call.
+def holding(point: Point, seconds: int = 300) -> list[str]:
+    """Return the options with which strace holds each process on entry to a point's system call.
 
-    It ends with strace, then. For machines on which every stop costs: with a filter in the kernel
+    `kill` kills it there. For machines on which every stop costs: with a filter in the kernel
     (seccomp) no other system call stops the process; but so strace 6.1 injects neither signals nor
     errors, only delays.
     """
-    inject = _inject(point, "delay_enter=300s")
+    inject = _inject(point, f"delay_enter={seconds}s")
     return [*FEWER_STOPS, "-y", "-e", f"trace={point.syscall}", "-e", inject]
+
+
+def kill(log: str) -> None:
+    """Kill the processes that strace writes logs of, each one of its own, the first ones first.
+
+    Those that it holds do not execute the system call that they are held at. Were strace killed,
+    they would, and go on: without it, all system calls of the filter fail with ENOSYS.
+    """
+    for path in sorted(glob(f"{log}.*"), key=process_of):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            has_ended = file.read().endswith("+++\n")
+        if not has_ended:
+            with suppress(ProcessLookupError):
+                os.kill(process_of(path), signal.SIGKILL)
+
+
+def process_of(log: str) -> int:
+    """Return the process that a log of strace's (-ff) is of."""
+    return int(log.rpartition(".")[2])
 
 
 def failing(point: Point, error: int, times: int = 1, every: int = 2) -> list[str]:

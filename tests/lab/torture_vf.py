@@ -14,7 +14,17 @@ from tests import card
 from tests.lab.runtime import INSTALLED
 from tests.networks import FULL
 from tests.plugin import Document, Outcome, Plugin, Running, processes_of, run, run_json, wait_for
-from tests.points import FEWER_STOPS, LOOK, Point, holding, recorded, recording, step
+from tests.points import (
+    FEWER_STOPS,
+    LOOK,
+    Point,
+    holding,
+    kill,
+    process_of,
+    recorded,
+    recording,
+    step,
+)
 
 # All that an ADD can do on this card.
 ALL_THERE_IS: Document = FULL | {
@@ -103,9 +113,9 @@ class TortureVf:
         """
         running = self._start(point.command, *holding(point))
         wait_for(lambda: self._is_held(point) or running.process.poll() is not None, _PATIENCE)
-        running.process.kill()
-        self._let_go()
         last = self._trace().rpartition("\n")[2]
+        kill(self._log)
+        self._let_go()
         self._forget_traces()
         return step(f"{last}) = ?") == point.step
 
@@ -149,8 +159,7 @@ class TortureVf:
 
     def _process(self) -> int:
         """Return the process under strace, which alone has no parent there; 0: not yet started."""
-        started = [int(log.rpartition(".")[2]) for log in glob(f"{self._log}.*")]
-        return min(started, default=0)
+        return min(map(process_of, glob(f"{self._log}.*")), default=0)
 
     def _trace(self) -> str:
         if not (process := self._process()):
