@@ -84,6 +84,7 @@ class Agent:
         places = ("--config-dir", options.config_dir, "--data-dir", options.data_dir)
         self._drift = Drift(
             options.config_dir,
+            options.preparing,
             (*places, "--kubelet-dir", options.kubelet_dir),
             self._changes.poke,
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sriov_cni.kernel.errors import KernelError
 from sriov_node.inventory.device import Snapshot
 from sriov_node.kubelet.holder import Holder
-from sriov_node.preparation import configuration, observation, witnesses
+from sriov_node.preparation import configuration, marker, observation, witnesses
 from sriov_node.preparation.plan import plan
 from sriov_node.preparation.step import Plan
 from sriov_node.preparation.wanted import Reconcile, WantedNode
@@ -29,12 +29,16 @@ _log = logging.getLogger(__name__)
 class Drift:
     """The node compared with its files; `reached` is None as long as these want nothing.
 
-    `options` are those of `sriovctl`, `--config-dir` among them. `poke` is called when it is time
+    `preparing` is the directory whose files tell which PFs are being prepared, `options` are those
+    of `sriovctl`, `--config-dir` among them. `poke` is called when it is time
     to look again.
     """
 
-    def __init__(self, config_dir: str, options: Sequence[str], poke: Callable[[], None]) -> None:
+    def __init__(
+        self, config_dir: str, preparing: str, options: Sequence[str], poke: Callable[[], None]
+    ) -> None:
         self._config_dir = config_dir
+        self._preparing = preparing
         self._options = options
         self._poke = poke
         self._wanted = WantedNode()
@@ -60,7 +64,8 @@ class Drift:
             self.reached = False if self._wanted.faults else None
             return
         try:
-            facts = observation.facts(snapshot, witnesses.given_to(holders))
+            preparing = marker.held(self._preparing)
+            facts = observation.facts(snapshot, witnesses.given_to(holders), preparing)
         except KernelError as error:
             _log.warning("whether the node is as its files want it is unknown: %s", error)
             return
@@ -131,7 +136,7 @@ def _in_words(found: Plan) -> str:
     parts = [
         *found.faults,
         *(f"{r.address} cannot {r.step}: it {'; it '.join(r.uses)}" for r in found.refusals),
-        *(" ".join(filter(None, (s.pf, s.action.value, s.value))) for s in found.steps),
+        *(" ".join(filter(None, (s.pf, s.words))) for s in found.steps),
     ]
     if len(parts) > _MOST_SHOWN:
         parts[_MOST_SHOWN:] = [f"{len(parts) - _MOST_SHOWN} others"]

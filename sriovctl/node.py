@@ -13,9 +13,10 @@ from sriov_cni.cni.errors import CniError
 from sriov_cni.kernel.errors import KernelError
 from sriov_node import names, readiness
 from sriov_node.inventory.scan import Inventory
-from sriov_node.preparation import boot, configuration, observation
-from sriov_node.preparation.apply import Node, Result, apply
+from sriov_node.preparation import boot, configuration, marker, observation
+from sriov_node.preparation.apply import Listener, Result, apply
 from sriov_node.preparation.facts import Facts, Pf
+from sriov_node.preparation.pf import Site
 from sriov_node.preparation.plan import plan, unprepared
 from sriov_node.preparation.wanted import WantedNode
 from sriovctl import console, devices, exits, outcome
@@ -54,7 +55,7 @@ def plan_command(places: Places, form: str) -> None:
     """Say what `apply` would do, and why; change nothing."""
     wanted = _read(places)
     with _problems():
-        facts = observation.look(Inventory(places.data_dir, keeps=False), places.kubelet_dir)
+        facts = _site(places).look("")
     outcome.show_plan(form, plan(wanted, facts), wanted, facts)
     sys.exit(outcome.exit_code(plan(wanted, facts), wanted))
 
@@ -93,12 +94,12 @@ def apply_command(
     places: Places = context.obj
     wanted = _read(places)
     with _problems():
-        here = _node(places, form)
+        site, listener = _site(places, create=True), _listener(form)
         if at_boot:
-            result = boot.prepare(here, wanted, readiness.tell_systemd)
+            result = boot.prepare(site, listener, wanted, readiness.tell_systemd)
         else:
-            result = apply(here, wanted, wait)
-        _finish(form, result, here.look(), wanted)
+            result = apply(site, listener, wanted, wait)
+        _finish(form, result, site.look(""), wanted)
 
 
 @node.command(
@@ -115,12 +116,12 @@ def reset_command(places: Places, pf: str, yes: bool, form: str) -> None:
     For a PF that is in the file no more; refused while one of its VFs is in use.
     """
     with _problems():
-        here = _node(places, form)
-        found = _pf(pf, here.look())
+        site = _site(places, create=True)
+        found = _pf(pf, site.look(""))
         if not yes:
             click.confirm(f"Take the {len(found.vfs)} VFs of {found.title} back?", abort=True)
         wanted = WantedNode((unprepared(found),))
-        _finish(form, apply(here, wanted), here.look(), wanted)
+        _finish(form, apply(site, _listener(form), wanted), site.look(""), wanted)
 
 
 def _pf(text: str, facts: Facts) -> Pf:
@@ -152,14 +153,18 @@ def _read(places: Places) -> WantedNode:
     return wanted
 
 
-def _node(places: Places, form: str) -> Node:
+def _site(places: Places, create: bool = False) -> Site:
     inventory = Inventory(places.data_dir, keeps=False)
-    return Node(
-        look=lambda: observation.look(inventory, places.kubelet_dir),
-        records=AttachmentRecords(places.data_dir, create=True),
-        tell=outcome.tell if form != console.JSON else lambda step, facts: None,
-        tell_waiting=outcome.tell_waiting,
-    )
+
+    def look(ours: str) -> Facts:
+        return observation.look(inventory, places.kubelet_dir, marker.held() - {ours})
+
+    return Site(look, AttachmentRecords(places.data_dir, create=create))
+
+
+def _listener(form: str) -> Listener:
+    telling = outcome.tell if form != console.JSON else lambda step, facts: None
+    return Listener(telling, outcome.tell_waiting)
 
 
 def _finish(form: str, result: Result, facts: Facts, wanted: WantedNode) -> NoReturn:

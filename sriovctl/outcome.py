@@ -8,7 +8,7 @@ import click
 
 from sriov_node.preparation.apply import Result
 from sriov_node.preparation.facts import Facts
-from sriov_node.preparation.step import Action, Plan, Refusal, Step
+from sriov_node.preparation.step import Plan, Refusal, Step
 from sriov_node.preparation.wanted import WantedNode
 from sriovctl import console, exits
 
@@ -40,7 +40,7 @@ def show_result(form: str, result: Result, wanted: WantedNode, facts: Facts) -> 
 
 def tell(step: Step, facts: Facts) -> None:
     """Print a step that is about to be taken: some take long."""
-    click.echo(f"{_title(step.pf, step.vf, facts)}: {_words(step)}: {step.reason}")
+    click.echo(f"{_title(step.pf, step.vf, facts)}: {step.words}: {step.reason}")
 
 
 def tell_waiting(refusals: Iterable[Refusal], facts: Facts) -> None:
@@ -98,7 +98,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 def _row(step: Step, facts: Facts) -> dict[str, str]:
     device = _title(step.pf, step.vf, facts)
-    return {"device": device, "step": _words(step), "reason": step.reason, "cost": step.cost}
+    return {"device": device, "step": step.words, "reason": step.reason, "cost": step.cost}
 
 
 def _title(address: str, vf: int | None, facts: Facts) -> str:
@@ -106,9 +106,3 @@ def _title(address: str, vf: int | None, facts: Facts) -> str:
     if vf is not None:
         return f"VF {vf} of {pf.names[0] if pf is not None and pf.names else address}"
     return pf.title if pf is not None else address or "node"
-
-
-def _words(step: Step) -> str:
-    if step.action is Action.OVERRIDE and not step.value:
-        return "reserve for no driver"
-    return " ".join(filter(None, (step.action.value, step.value)))

@@ -24,7 +24,8 @@ from sriov_node.inventory.device import Device, Snapshot
 from sriov_node.inventory.scan import Inventory
 from sriov_node.kubelet import holder, paths
 from sriov_node.kubelet.holder import Holder
-from sriov_node.preparation import marker
+from sriov_node.preparation import marker, observation, witnesses
+from sriov_node.preparation.facts import Facts
 from sriovctl import exits
 from sriovctl.places import Places
 
@@ -34,7 +35,7 @@ class Picture(NamedTuple):
 
     `pools` is what an agent announces, by resource. `holders` are the containers that kubelet gave
     devices to, by device ID, None if it does not answer. `seen` is what PFs show of their VFs, by
-    the PF's address and the VF's index.
+    the PF's address and the VF's index. `preparing` are the PFs that some process prepares.
     """
 
     snapshot: Snapshot
@@ -43,6 +44,12 @@ class Picture(NamedTuple):
     pools: Mapping[str, Pool]
     holders: Mapping[str, Holder] | None
     seen: Mapping[tuple[str, int], Vf]
+    preparing: frozenset[str]
+
+    def facts(self) -> Facts:
+        """Return what preparation goes by; raise KernelError if the kernel does not tell."""
+        kubelet = witnesses.given_to(self.holders or {})
+        return observation.facts(self.snapshot, kubelet, self.preparing)
 
     def holder(self, device: Device) -> Holder | None:
         """Return the container that kubelet gave a device to."""
@@ -83,7 +90,8 @@ def take(places: Places) -> Picture:
         )
         for each in wanted.resources
     }
-    return Picture(snapshot, wanted, assignment, pools, holders, dict(_seen(snapshot)))
+    seen = dict(_seen(snapshot))
+    return Picture(snapshot, wanted, assignment, pools, holders, seen, preparing)
 
 
 def _scan(data_dir: str) -> Snapshot:

@@ -10,7 +10,7 @@ from sriov_cni.kernel.errors import KernelError
 from sriov_node.device_plugin.pool import Pool
 from sriov_node.inventory.device import State
 from sriov_node.kubelet import paths
-from sriov_node.preparation import configuration, observation, witnesses
+from sriov_node.preparation import configuration
 from sriov_node.preparation.plan import plan
 from sriovctl import console, exits, picture
 from sriovctl.picture import Picture
@@ -107,7 +107,7 @@ def _preparation(places: Places, node: Picture) -> tuple[bool | None, list[str]]
     if not wanted.functions:
         return False if faults else None, faults
     try:
-        facts = observation.facts(node.snapshot, witnesses.given_to(node.holders or {}))
+        facts = node.facts()
     except KernelError as error:
         return False, [*faults, str(error)]
     if plan(wanted, facts).is_reached:

@@ -32,7 +32,7 @@ class CniError(Exception):
     """
 
     def __init__(self, code: int, msg: str, details: str = "") -> None:
-        super().__init__(msg)
+        super().__init__(code, msg, details)
         self.code = code
         self.msg = msg
         self.details = details

@@ -15,9 +15,10 @@ from threading import Timer
 
 import pyudev
 
-from sriov_node.preparation.apply import Node, Result, apply
+from sriov_node.preparation.apply import Listener, Result, apply
 from sriov_node.preparation.facts import Facts, Pf
 from sriov_node.preparation.matching import match
+from sriov_node.preparation.pf import Site
 from sriov_node.preparation.wanted import Wanted, WantedNode
 
 PATIENCE = 60.0  # seconds that a PF may take to come
@@ -27,27 +28,29 @@ _UDEV_RUNS = "/run/udev/control"
 _log = logging.getLogger(__name__)
 
 
-def prepare(node: Node, wanted: WantedNode, let_go: Callable[[], object]) -> Result:
+def prepare(
+    site: Site, listener: Listener, wanted: WantedNode, let_go: Callable[[], object]
+) -> Result:
     """Prepare the node; return what came of it in the end.
 
     `let_go` is called when others need not wait any more, once at least.
     """
     began = time.monotonic()
-    calm = node._replace(look=lambda: settled(node.look()))
-    timer = Timer(HOLD, let_go)  # a thread of its own: a write to sysfs may not return
+    calm = site._replace(look=lambda pf: settled(site.look(pf)))
+    timer = Timer(HOLD, let_go)
     timer.daemon = True
     timer.start()
     with Uevents() as uevents:  # before the first look, so that nothing that comes is missed
-        result = apply(calm, wanted)
-        absent = _absent(wanted, calm.look())
+        result = apply(calm, listener, wanted)
+        absent = _absent(wanted, calm.look(""))
         if absent:
             those = ", ".join(f"{function.place} ({function.match})" for function in absent)
             _log.warning("waiting up to %d s for PFs that are not there: %s", PATIENCE, those)
         while absent and (left := began + PATIENCE - time.monotonic()) > 0:
             uevents.wait(left)
-            still = _absent(wanted, calm.look())
+            still = _absent(wanted, calm.look(""))
             if len(still) < len(absent):
-                result = apply(calm, wanted)
+                result = apply(calm, listener, wanted)
             absent = still
     timer.cancel()
     timer.join()  # it may be at it

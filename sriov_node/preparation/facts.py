@@ -56,6 +56,8 @@ class Facts(NamedTuple):
     `drivers` are the PCI drivers that are registered, `modules` the kernel modules that are loaded
     or built in, with _ for - in their names. `uses` tells who uses a VF, or has a PF itself, by its
     address: one sentence per witness, each following the address; whoever is not there is free.
+    `preparing` are the addresses of the PFs that another process prepares: of these, what is read
+    under the device's lock is not known, since a driver may hang with that.
     """
 
     pfs: Mapping[str, Pf] = {}
@@ -64,3 +66,4 @@ class Facts(NamedTuple):
     has_iommu: bool = True
     no_iommu: bool = False  # vfio's enable_unsafe_noiommu_mode is on
     uses: Mapping[str, tuple[str, ...]] = {}
+    preparing: frozenset[str] = frozenset()

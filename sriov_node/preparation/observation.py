@@ -2,7 +2,7 @@
 """Looking at the node: what its preparation goes by."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import closing
 
 from sriov_cni.kernel import bus, devlink, functions, links
@@ -17,21 +17,27 @@ from sriov_node.preparation.wanted import Eswitch
 from sriov_node.preparation.witnesses import Testimony
 
 
-def look(inventory: Inventory, kubelet_dir: str) -> Facts:
-    """Return what is the case now; raise KernelError if the kernel does not tell."""
-    return facts(inventory.scan(), asyncio.run(witnesses.ask_kubelet(kubelet_dir)))
+def look(inventory: Inventory, kubelet_dir: str, preparing: Set[str]) -> Facts:
+    """Return what is the case now, except for PFs that others prepare.
+
+    Raises KernelError if the kernel does not tell.
+    """
+    return facts(inventory.scan(), asyncio.run(witnesses.ask_kubelet(kubelet_dir)), preparing)
 
 
-def facts(snapshot: Snapshot, kubelet: Testimony) -> Facts:
+def facts(snapshot: Snapshot, kubelet: Testimony, preparing: Set[str]) -> Facts:
     """Return what is the case, beginning with what is known already; raise KernelError."""
     slots = functions.slots()
     vfs: dict[str, list[Vf]] = {}
     for device in snapshot.devices.values():
         if device.pf is not None and device.number is not None and device.aux_type is None:
-            vfs.setdefault(device.pf, []).append(_vf(device, device.number))
+            known = device.pf not in preparing
+            vfs.setdefault(device.pf, []).append(_vf(device, device.number, known))
     with closing(Socket()) as host:
         pfs = {
-            address: _pf(host, snapshot.devices[address], vfs.get(address, ()), slots)
+            address: _pf(host, snapshot.devices[address], vfs.get(address, ()), slots)._replace(
+                eswitch=_eswitch(address) if address not in preparing else None
+            )
             for address in snapshot.pfs
         }
     return Facts(
@@ -41,11 +47,13 @@ def facts(snapshot: Snapshot, kubelet: Testimony) -> Facts:
         has_iommu=functions.has_iommu(),
         no_iommu=functions.allows_no_iommu(),
         uses=witnesses.uses(snapshot, kubelet),
+        preparing=frozenset(preparing),
     )
 
 
-def _vf(device: Device, number: int) -> Vf:
-    return Vf(device.address, number, device.driver, functions.override(device.address))
+def _vf(device: Device, number: int, known: bool) -> Vf:
+    override = functions.override(device.address) if known else ""
+    return Vf(device.address, number, device.driver, override)
 
 
 def _pf(host: Socket, device: Device, vfs: Iterable[Vf], slots: dict[str, str]) -> Pf:
@@ -63,7 +71,6 @@ def _pf(host: Socket, device: Device, vfs: Iterable[Vf], slots: dict[str, str]) 
         autoprobe=functions.autoprobe(device.address),
         mtu=link.mtu if link is not None else None,
         is_up=link.up if link is not None else None,
-        eswitch=_eswitch(device.address),
         host_use=device.use.reason if device.use.state is State.HOST else "",
     )
 

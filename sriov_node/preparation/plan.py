@@ -17,6 +17,7 @@ from sriov_node.preparation.wanted import KERNEL, Eswitch, Match, Wanted, Wanted
 # drivers/net/ethernet/intel/ice/ice_eswitch.c). Others, mlx5 first among them, change it with VFs
 # that no driver has.
 _MODE_BEFORE_VFS = ("ice",)
+_PREPARED = "is being prepared by another process"
 
 
 def plan(wanted: WantedNode, facts: Facts) -> Plan:
@@ -42,6 +43,9 @@ def plan_modules(wanted: WantedNode, facts: Facts) -> tuple[Step, ...]:
 
 def plan_pf(wanted: Wanted, pf: Pf, facts: Facts) -> Plan:
     """Return what is to be done with one PF; nothing at all if the entry cannot be had."""
+    if pf.address in facts.preparing:
+        refusal = Refusal(pf.address, None, pf.address, "be prepared", (_PREPARED,))
+        return Plan(refusals=(refusal,), pfs=(pf.address,))
     faults = tuple(f"{wanted.place}: {pf.title} {fault}" for fault in _faults(wanted, pf, facts))
     if faults:
         return Plan(faults=faults, pfs=(pf.address,))

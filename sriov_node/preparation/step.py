@@ -35,6 +35,13 @@ class Step(NamedTuple):
     reason: str
     cost: str = ""
 
+    @property
+    def words(self) -> str:
+        """What it does, for people."""
+        if self.action is Action.OVERRIDE and not self.value:
+            return "reserve for no driver"
+        return " ".join(filter(None, (self.action.value, self.value)))
+
 
 class Refusal(NamedTuple):
     """A step that is not taken, because it would take a device away from its user.

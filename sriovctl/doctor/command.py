@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from sriov_cni.kernel.errors import KernelError
-from sriov_node.preparation import configuration, observation, witnesses
+from sriov_node.preparation import configuration
 from sriovctl import console, exits, picture
 from sriovctl.doctor import cards, kubelet, settings, state
 from sriovctl.doctor.finding import Check, Finding, Node
@@ -62,7 +62,7 @@ def examine(places: Places) -> Node:
     """Return what the checks look at; raise Failed if the kernel does not tell of it."""
     seen = picture.take(places)
     try:
-        facts = observation.facts(seen.snapshot, witnesses.given_to(seen.holders or {}))
+        facts = seen.facts()
     except KernelError as error:
         raise exits.Failed(str(error)) from None
     return Node(places, seen, configuration.read(places.config_dir), facts)

@@ -10,7 +10,7 @@ from sriov_cni.cni.document import JsonObject
 from sriov_cni.kernel.errors import KernelError
 from sriov_node.fields import Findings
 from sriov_node.inventory.scan import Inventory
-from sriov_node.preparation import observation, witnesses
+from sriov_node.preparation import marker, observation, witnesses
 from sriov_node.preparation.facts import Facts
 from sriovctl import console, exits
 from sriovctl.importing import configmap, documents, policy
@@ -86,7 +86,7 @@ def _look(places: Places) -> Facts:
     """Return what is the case on this node; raise Failed."""
     try:
         snapshot = Inventory(places.data_dir, keeps=False).scan()
-        return observation.facts(snapshot, witnesses.given_to({}))
+        return observation.facts(snapshot, witnesses.given_to({}), marker.held())
     except KernelError as error:
         raise exits.Failed(str(error)) from None
 

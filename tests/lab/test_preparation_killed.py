@@ -23,7 +23,7 @@ from tests import card
 from tests.lab.runtime import SRIOVCTL
 from tests.networks import DEVICE
 from tests.plugin import Plugin, run, wait_for
-from tests.points import FEWER_STOPS, Point, holding, recorded, recording, step
+from tests.points import FEWER_STOPS, Point, holding, kill, process_of, recorded, recording, step
 from tests.prepared import State, Tool, autoprobe, drivers
 
 EVERYTHING = os.environ.get("TORTURE") == "all"
@@ -65,7 +65,7 @@ class Trials:
         """Return the points at which an application changes something."""
         self.renew()
         self._start(*recording(looking=False)).wait(_PATIENCE)
-        found = recorded("apply", self._trace(), os.path.dirname(SRIOVCTL), begin="execve(")
+        found = recorded("apply", self._trace(), os.path.dirname(SRIOVCTL), begin="")
         self._forget_traces()
         return [
             point
@@ -77,11 +77,12 @@ class Trials:
 
     def kill(self, point: Point) -> bool:
         """Kill an application at a point; tell whether it got there."""
-        process = self._start(*holding(point))
+        # Whatever another process of it does so many times is held, too.
+        process = self._start(*holding(point, seconds=5))
         wait_for(lambda: self._is_held(point) or process.poll() is not None, _PATIENCE)
-        process.kill()
-        process.wait()
         last = self._trace().rpartition("\n")[2]
+        kill(self._log)
+        process.wait(_PATIENCE)
         self._forget_traces()
         return step(f"{last}) = ?") == point.step
 
@@ -92,8 +93,9 @@ class Trials:
         return subprocess.Popen(strace, stdin=nothing, stdout=nothing, stderr=nothing)
 
     def _trace(self) -> str:
-        logs = sorted(glob(f"{self._log}.*"), key=lambda name: int(name.rpartition(".")[2]))
-        return Path(logs[0]).read_text(errors="replace") if logs else ""
+        """Return what the process does that prepares the first PF: the second process of all."""
+        logs = sorted(glob(f"{self._log}.*"), key=process_of)
+        return Path(logs[1]).read_text(errors="replace") if len(logs) > 1 else ""
 
     def _is_held(self, point: Point) -> bool:
         lines = self._trace().split("\n")

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from sriov_cni.attachment.records import AttachmentRecords
-from sriov_node.preparation import boot, effects
-from sriov_node.preparation.apply import Node, Result
+from sriov_node.preparation import apart, boot, effects
+from sriov_node.preparation.apply import Listener, Result
 from sriov_node.preparation.facts import Facts, Pf
+from sriov_node.preparation.pf import Site
 from sriov_node.preparation.step import Action, Step
 from sriov_node.preparation.wanted import Match, Wanted, WantedNode
 
@@ -97,15 +98,17 @@ class Machine:
         self.let_go: list[float] = []  # when
         self.prepared: dict[str, float] = {}
         self.step_takes = 0.0
-        self._node = Node(
-            look=self._look,
+        self._site = Site(
+            look=lambda pf: self._look(),
             records=AttachmentRecords(str(directory / "records"), create=True),
-            tell=lambda step, facts: None,
             preparing=str(directory / "preparing"),
         )
 
     def prepare(self) -> Result:
-        return boot.prepare(self._node, WANTED, lambda: self.let_go.append(self._clock.now))
+        listener = Listener(lambda step, facts: None, lambda refusals, facts: None)
+        return boot.prepare(
+            self._site, listener, WANTED, lambda: self.let_go.append(self._clock.now)
+        )
 
     def take(self, step: Step) -> None:
         assert step.action is Action.MTU
@@ -135,6 +138,8 @@ def machine(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Ma
     monkeypatch.setattr(boot, "Timer", clock.timer)
     monkeypatch.setattr(boot, "Uevents", Events)
     monkeypatch.setattr(boot, "_UDEV_RUNS", str(tmp_path / "none"))
+    # in this process, which has the machine
+    monkeypatch.setattr(apart, "run", lambda task, hear, patience: task(hear))
 
     def make(comes: float) -> Machine:
         machine = Machine(tmp_path, clock, comes)

@@ -26,7 +26,7 @@ class Node:
         self.file = directory / "node.json"
         self.inventory = Inventory(str(directory / "state"))
         self.pokes = 0
-        self.drift = Drift(str(directory), (), self.poke)
+        self.drift = Drift(str(directory), str(directory / "preparing"), (), self.poke)
 
     def poke(self) -> None:
         self.pokes += 1

@@ -17,18 +17,21 @@ HEADING = "## What `sriovctl` says"
 SAYING = {
     **dict.fromkeys(("exits.Failed", "exits.Refused", "AbsentError"), 0),
     **dict.fromkeys(("click.BadParameter", "click.UsageError"), 0),
-    **dict.fromkeys(("BusyError", "ModuleError"), 0),
+    **dict.fromkeys(("BusyError", "LeftError", "ModuleError"), 0),
     **dict.fromkeys(("faults.append", "self.problems.append"), 0),  # and what findings.warn is told
     "KernelError": 1,
     "Refusal": 3,
     "_write": 2,
 }
-NAMED = ("doing", "said", "unknown", "BUSY")  # variables that have a text
+NAMED = ("doing", "said", "still", "unknown", "BUSY", "_PREPARED")  # variables that have a text
 YIELDING = ("_faults", "_external_faults")
 PREPARATION = "sriov_node/preparation"
 SOURCES = (
-    *(f"{PREPARATION}/{name}.py" for name in ("plan", "drivers", "matching", "apply", "effects")),
-    *(f"{PREPARATION}/{name}.py" for name in ("locks", "marker", "witnesses")),
+    *(
+        f"{PREPARATION}/{name}.py"
+        for name in ("plan", "drivers", "matching", "apply", "pf", "effects")
+    ),
+    *(f"{PREPARATION}/{name}.py" for name in ("apart", "locks", "marker", "witnesses")),
     *(f"sriov_cni/kernel/{name}.py" for name in ("modules", "functions", "devlink")),
 )
 ELSEWHERE = {
