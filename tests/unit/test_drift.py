@@ -4,6 +4,7 @@
 import asyncio
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sriov_node import drift
 from sriov_node.drift import Drift
 from sriov_node.inventory.scan import Inventory
 from sriov_node.kubelet.holder import Holder
+from sriov_node.preparation import marker
 from tests.sysfs import Tree
 
 PF, VF = "0000:3b:00.0", "0000:3b:02.1"
@@ -26,7 +28,8 @@ class Node:
         self.file = directory / "node.json"
         self.inventory = Inventory(str(directory / "state"))
         self.pokes = 0
-        self.drift = Drift(str(directory), str(directory / "preparing"), (), self.poke)
+        self.preparing = directory / "preparing"
+        self.drift = Drift(str(directory), str(self.preparing), (), self.poke)
 
     def poke(self) -> None:
         self.pokes += 1
@@ -73,6 +76,26 @@ def test_a_fault_in_the_files_is_told_and_the_node_is_not_as_wanted(
     node.want(vfs=-1)
     assert node.look() is False
     assert "vfs is -1, it must be a whole number" in caplog.text
+
+
+def test_a_card_that_others_prepare_is_asked_for_nothing_that_may_hang(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(drift, "_PAUSE", 0.01)
+    override = node.tree.device(VF) / "driver_override"
+    override.unlink(missing_ok=True)
+    os.mkfifo(override)  # whoever reads it waits, as for the device's lock
+
+    async def story() -> None:
+        node.want(vfs=4)
+        with marker.holding(str(node.preparing), PF):
+            assert node.look() is False
+
+    asyncio.run(story())
+    assert caplog.messages == [
+        f"the node is not as its files want it: {PF} cannot be prepared: it is being prepared by "
+        "another process"
+    ]
 
 
 def test_while_a_pod_is_in_the_way_the_node_is_looked_at_again(

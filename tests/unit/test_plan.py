@@ -174,6 +174,15 @@ def test_a_vf_in_use_keeps_all_vfs_of_its_card(number: int) -> None:
     assert refusal.step == "go: it has 3 VFs, not 4, and a card takes all its VFs back at once"
 
 
+def test_a_card_that_another_process_prepares_is_left_to_it_and_the_others_are_not() -> None:
+    other = card()._replace(address="0000:5e:00.0", names=("ens2f0",))
+    wanted = WantedNode((*wants(vfs=4).functions, *wants(Match(pf="ens2f0"), vfs=4).functions))
+    found = plan(wanted, node(card("iavf"), other, preparing=frozenset({PF})))
+    assert [step.pf for step in found.steps] == [other.address]
+    (refusal,) = found.refusals
+    assert (refusal.address, refusal.uses) == (PF, ("is being prepared by another process",))
+
+
 def test_a_vf_in_use_keeps_its_driver_and_the_free_ones_change() -> None:
     uses = {address(0): ("belongs to c1/net1 until its DEL",)}
     found = plan(wants(vfs=2, drivers=HALF_VFIO), node(card("iavf", "iavf"), uses=uses))
