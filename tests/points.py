@@ -9,11 +9,12 @@ import os
 import re
 import signal
 import struct
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from glob import glob
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _CHANGING = """
     socket setsockopt bind connect sendto sendmsg sendmmsg
@@ -107,11 +108,12 @@ def holding(point: Point, seconds: int = 300) -> list[str]:
     return [*FEWER_STOPS, "-y", "-e", f"trace={point.syscall}", "-e", inject]
 
 
-def kill(log: str) -> None:
+def kill(strace: "subprocess.Popen[Any]", log: str) -> None:
     """Kill the processes that strace writes logs of, each one of its own, the first ones first.
 
-    Those that it holds do not execute the system call that they are held at. Were strace killed,
-    they would, and go on: without it, all system calls of the filter fail with ENOSYS.
+    Those that it holds do not execute the system call that they are held at. Were only strace
+    killed, they would, and go on: without it, all system calls of the filter fail with ENOSYS. But
+    it keeps the dead, too, for as long as it was to hold them.
     """
     for path in sorted(glob(f"{log}.*"), key=process_of):
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -119,6 +121,7 @@ def kill(log: str) -> None:
         if not has_ended:
             with suppress(ProcessLookupError):
                 os.kill(process_of(path), signal.SIGKILL)
+    strace.kill()
 
 
 def process_of(log: str) -> int:

@@ -81,7 +81,7 @@ class Trials:
         process = self._start(*holding(point, seconds=5))
         wait_for(lambda: self._is_held(point) or process.poll() is not None, _PATIENCE)
         last = self._trace().rpartition("\n")[2]
-        kill(self._log)
+        kill(process, self._log)
         process.wait(_PATIENCE)
         self._forget_traces()
         return step(f"{last}) = ?") == point.step

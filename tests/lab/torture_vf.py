@@ -114,7 +114,7 @@ class TortureVf:
         running = self._start(point.command, *holding(point))
         wait_for(lambda: self._is_held(point) or running.process.poll() is not None, _PATIENCE)
         last = self._trace().rpartition("\n")[2]
-        kill(self._log)
+        kill(running.process, self._log)
         self._let_go()
         self._forget_traces()
         return step(f"{last}) = ?") == point.step
