@@ -55,7 +55,7 @@ class Preparation:
         self._site = site
         self._function = function
         self._tell = tell
-        self._pf = ""
+        self._pf = ""  # while this process has the file that tells of the preparation
         self._taken: list[Step] = []
 
     def run(self, deadline: float = 0.0) -> Part:
