@@ -40,10 +40,29 @@ def test_a_guest_is_ended_when_it_prints_nothing_for_long_and_only_then() -> Non
     command = [BOOT, "-t", str(PATIENCE), "bash", "-c", LONG_AND_THEN_HANGING]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 124, done
-    assert done.stdout == "test 1\ntest 2\ntest 3\nthe test that hangs\n  its traceback\n"
+    lines = done.stdout.splitlines()
+    assert lines[:5] == ["test 1", "test 2", "test 3", "the test that hangs", "  its traceback"]
+    assert any(line.endswith("S (sleeping) sleep 600 ") for line in lines[5:])
+    assert all(line.startswith("  ") for line in lines[5:])
     assert done.stderr == (
         f"boot: the guest printed nothing for {PATIENCE} seconds;"
         " its last line: the test that hangs\n"
+    )
+
+
+def test_a_guest_that_stands_still_is_started_anew(tmp_path: Path) -> None:
+    command = [BOOT, "sh", "-c", "sleep 10; exit 3"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as boot:
+        while not any(path.read_bytes() for path in tmp_path.glob("sriov-lab.*/status")):
+            assert boot.poll() is None
+            time.sleep(0.1)
+        (guest,) = guests(boot.pid)
+        os.kill(guest, signal.SIGSTOP)
+        _, stderr = boot.communicate()
+    assert boot.returncode == 3
+    assert stderr.endswith(
+        b"boot: the guest stood still, programs that only sleep too; starting it anew\n"
     )
 
 
