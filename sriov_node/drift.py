@@ -30,8 +30,7 @@ class Drift:
     """The node compared with its files; `reached` is None as long as these want nothing.
 
     `preparing` is the directory whose files tell which PFs are being prepared, `options` are those
-    of `sriovctl`, `--config-dir` among them. `poke` is called when it is time
-    to look again.
+    of `sriovctl`, `--config-dir` among them. `poke` is called when it is time to look again.
     """
 
     def __init__(

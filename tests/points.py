@@ -124,6 +124,13 @@ def kill(strace: "subprocess.Popen[Any]", log: str) -> None:
     strace.kill()
 
 
+def is_held(point: Point, trace: str) -> bool:
+    """Tell whether a process is held at a point, by strace's log of what it did so far."""
+    lines = trace.split("\n")
+    entered = [line for line in lines if line.startswith(f"{point.syscall}(")]
+    return len(entered) == point.nth and entered[-1] == lines[-1]
+
+
 def process_of(log: str) -> int:
     """Return the process that a log of strace's (-ff) is of."""
     return int(log.rpartition(".")[2])

@@ -23,7 +23,17 @@ from tests import card
 from tests.lab.runtime import SRIOVCTL
 from tests.networks import DEVICE
 from tests.plugin import Plugin, run, wait_for
-from tests.points import FEWER_STOPS, Point, holding, kill, process_of, recorded, recording, step
+from tests.points import (
+    FEWER_STOPS,
+    Point,
+    holding,
+    is_held,
+    kill,
+    process_of,
+    recorded,
+    recording,
+    step,
+)
 from tests.prepared import State, Tool, autoprobe, drivers
 
 EVERYTHING = os.environ.get("TORTURE") == "all"
@@ -79,7 +89,7 @@ class Trials:
         """Kill an application at a point; tell whether it got there."""
         # Whatever another process of it does so many times is held, too.
         process = self._start(*holding(point, seconds=5))
-        wait_for(lambda: self._is_held(point) or process.poll() is not None, _PATIENCE)
+        wait_for(lambda: is_held(point, self._trace()) or process.poll() is not None, _PATIENCE)
         last = self._trace().rpartition("\n")[2]
         kill(process, self._log)
         process.wait(_PATIENCE)
@@ -96,11 +106,6 @@ class Trials:
         """Return what the process does that prepares the first PF: the second process of all."""
         logs = sorted(glob(f"{self._log}.*"), key=process_of)
         return Path(logs[1]).read_text(errors="replace") if len(logs) > 1 else ""
-
-    def _is_held(self, point: Point) -> bool:
-        lines = self._trace().split("\n")
-        entered = [line for line in lines if line.startswith(f"{point.syscall}(")]
-        return len(entered) == point.nth and entered[-1] == lines[-1]
 
     def _forget_traces(self) -> None:
         for log in glob(f"{self._log}.*"):

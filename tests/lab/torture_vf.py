@@ -19,6 +19,7 @@ from tests.points import (
     LOOK,
     Point,
     holding,
+    is_held,
     kill,
     process_of,
     recorded,
@@ -112,7 +113,9 @@ class TortureVf:
         Tell whether it got there: a driver that is slow to answer makes other calls necessary.
         """
         running = self._start(point.command, *holding(point))
-        wait_for(lambda: self._is_held(point) or running.process.poll() is not None, _PATIENCE)
+        wait_for(
+            lambda: is_held(point, self._trace()) or running.process.poll() is not None, _PATIENCE
+        )
         last = self._trace().rpartition("\n")[2]
         kill(running.process, self._log)
         self._let_go()
@@ -170,11 +173,6 @@ class TortureVf:
     def _trace_of_the_ended(self) -> str:
         trace = self._trace()
         return trace if trace.endswith("+++\n") else ""
-
-    def _is_held(self, point: Point) -> bool:
-        lines = self._trace().split("\n")
-        entered = [line for line in lines if line.startswith(f"{point.syscall}(")]
-        return len(entered) == point.nth and entered[-1] == lines[-1]
 
     def _forget_traces(self) -> None:
         for log in glob(f"{self._log}.*"):
