@@ -12,9 +12,11 @@ import pytest
 from tests.documents import ROOT
 
 BOOT = str(ROOT / "tests" / "lab" / "boot")
-PATIENCE = 20  # a guest boots in 5 seconds, longer on a busy machine, and prints nothing meanwhile
+# The guest's report of its processes comes after three quarters of this minus 5 seconds, within 5
+# seconds more: here 25 to 30, far from its end at 40, and from the 15 that the tests before take.
+PATIENCE = 40
 LONG_AND_THEN_HANGING = """
-for number in 1 2 3; do echo "test $number"; sleep 12; done
+for number in 1 2 3; do echo "test $number"; sleep 15; done
 echo "the test that hangs"
 echo "  its traceback"
 sleep 600
