@@ -127,7 +127,12 @@ def serving_sockets(places: Places) -> list[str]:
 
 
 def unregistered(places: Places, node: Picture) -> list[str]:
-    """Return the resources with healthy devices that kubelet does not know of."""
+    """Return the resources with healthy devices that kubelet does not know of, though it could.
+
+    No agent may serve it, or it may not answer: then that is what is wrong, and there are none.
+    """
+    if not serving_sockets(places):
+        return []
     known = asyncio.run(holder.ask_resources(places.kubelet_dir))
     if known is None:
         return []

@@ -31,13 +31,12 @@ def no_agent(node: Node) -> Iterator[Finding]:
 
 def unregistered(node: Node) -> Iterator[Finding]:
     """Yield resources that an agent serves and kubelet does not know of."""
-    if picture.serving_sockets(node.places):
-        for name in picture.unregistered(node.places, node.picture):
-            yield Finding(
-                f"an agent serves {name}, and kubelet does not know of it: it refuses the "
-                "registration, as the agent's log says, or the agent is of another node directory",
-                "systemctl restart sriov-agent; in a cluster, delete the agent's pod",
-            )
+    for name in picture.unregistered(node.places, node.picture):
+        yield Finding(
+            f"an agent serves {name}, and kubelet does not know of it: it refuses the "
+            "registration, as the agent's log says, or the agent is of another node directory",
+            "systemctl restart sriov-agent; in a cluster, delete the agent's pod",
+        )
 
 
 def silent_kubelet(node: Node) -> Iterator[Finding]:

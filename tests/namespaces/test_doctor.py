@@ -304,6 +304,9 @@ def test_resources_that_no_agent_serves_and_a_silent_kubelet(host: Host) -> None
     assert "kubelet does not answer" in found(host, "kubelet").problem
 
     async def story(kubelet: Kubelet) -> None:
+        status = (await asyncio.to_thread(host.doctor.call, "status")).stdout
+        assert "no agent serves kubelet" in status
+        assert "kubelet does not know of" not in status  # that follows, and mends itself
         async with agent(host, kubelet):
             assert await asyncio.to_thread(host.doctor.finds, "agent", "kubelet") == []
 
@@ -320,6 +323,8 @@ def test_a_resource_that_kubelet_refuses(host: Host) -> None:
             assert (
                 "an agent serves intel.com/net, and kubelet does not know of it" in finding.problem
             )
+            status = await asyncio.to_thread(host.doctor.call, "status")
+            assert "Critical: kubelet does not know of intel.com/net" in status.stdout
             kubelet.refusal = ""
             await until(lambda: VF in kubelet.devices("intel.com/net"), 20)  # it tries again
             assert await asyncio.to_thread(host.doctor.finds, "registration") == []
