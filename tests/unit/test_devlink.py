@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What kernels answer about eswitch modes is read right; sending is in tests/lab/test_devlink.py.
+"""What kernels answer about eswitch modes is read right, refusals too.
 
 The messages are put together here as devlink_nl_eswitch_fill() and ctrl_fill_info() do it
-(net/devlink/dev.c, net/netlink/genetlink.c): no driver that this project's machines have has modes.
+(net/devlink/dev.c, net/netlink/genetlink.c). A driver with modes that refuses none is in
+tests/lab/test_devlink.py.
 """
 
 import errno
