@@ -216,8 +216,8 @@ torture: setup .venv/.test build ## The same at every system call, long races, 1
 	    echo "== killed and raced in the lab, kernel of $$kernel"
 	    # -t: twenty rounds of races are one test, which prints nothing meanwhile
 	    time tests/lab/boot -k $$kernel -p 4 -t 1800 env TORTURE=all RACE_ROUNDS=20 \
-	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_preparation.py tests/lab/test_preparation_killed.py \
-	        tests/lab/test_races.py
+	        .venv/bin/python -m pytest -p no:cacheprovider tests/lab/test_killed.py tests/lab/test_races.py \
+	        tests/lab/test_preparation.py tests/lab/test_preparation_killed.py tests/lab/test_hanging.py
 	done
 
 lab: setup-demo dist/.complete ## A shell in the lab's guest, which has SR-IOV cards; nothing it writes remains

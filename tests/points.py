@@ -16,6 +16,9 @@ from contextlib import suppress
 from glob import glob
 from typing import Any, NamedTuple
 
+# TORTURE=all (`make torture`): every point and round; otherwise what `make test` has time for.
+EVERYTHING = os.environ.get("TORTURE") == "all"
+
 _CHANGING = """
     socket setsockopt bind connect sendto sendmsg sendmmsg
     write writev pwrite64 pwritev pwritev2 sendfile copy_file_range truncate ftruncate fallocate

@@ -21,9 +21,8 @@ import pytest
 
 from tests import card
 from tests.lab.torture_vf import TortureVf
-from tests.points import Point, one_of_each_step
+from tests.points import EVERYTHING, Point, one_of_each_step
 
-EVERYTHING = os.environ.get("TORTURE") == "all"
 _RECOVERIES = ("DEL", "GC")
 _ATTEMPTS = 5
 _WORKERS = 2  # as many as the guest has CPUs; each on a card of its own

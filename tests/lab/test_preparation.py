@@ -12,12 +12,14 @@ from tests import card
 from tests.lab.runtime import SRIOVCTL
 from tests.networks import DEVICE
 from tests.plugin import Plugin, run, run_json
+from tests.points import EVERYTHING
 from tests.prepared import VFIO, State, Tool, autoprobe, drivers
 
 NONE, THREE, SEVEN = State(0), State(3), State(7)
 MIXED_THREE, MIXED_SEVEN = State(3, (1, 2)), State(7, (0, 3))
 STATES = (NONE, THREE, MIXED_THREE, SEVEN, MIXED_SEVEN)
 PFS = card.PFS[:3]
+ROUNDS = 10 if EVERYTHING else 4  # from where all walks begin: all 25 changes, or 9 with each state
 
 
 @pytest.fixture
@@ -49,9 +51,13 @@ def walks() -> list[list[State]]:
     return [circuit[n * steps : (n + 1) * steps + 1] for n in range(len(PFS))]
 
 
-def test_the_walks_have_every_change_of_every_state() -> None:
-    changes = [change for walk in walks() for change in itertools.pairwise(walk)]
-    assert sorted(changes) == sorted(itertools.product(STATES, STATES))
+def test_the_walks_have_every_change_or_where_time_is_short_every_state() -> None:
+    changes = [change for walk in walks() for change in itertools.pairwise(walk[:ROUNDS])]
+    if EVERYTHING:
+        assert sorted(changes) == sorted(itertools.product(STATES, STATES))
+    else:
+        assert len(set(changes)) == 9
+        assert {state for change in changes for state in change} == set(STATES)
 
 
 @pytest.mark.once  # it takes minutes: with other kernels in `make torture`
@@ -61,7 +67,7 @@ def test_from_every_state_to_every_state_with_a_pod_attached_meanwhile(
     """Three PFs at once; a pod has a VF of one of them, and keeps it until its DEL."""
     pod = pods("pod")
     paths = walks()
-    for number in range(max(map(len, paths))):
+    for number in range(ROUNDS):
         wanted = {pf: walk[min(number, len(walk) - 1)] for pf, walk in zip(PFS, paths, strict=True)}
         tool.want(*(state.wanted(pf) for pf, state in wanted.items()))
         holding = PFS[number % len(PFS)]

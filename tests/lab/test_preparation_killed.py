@@ -24,6 +24,7 @@ from tests.lab.runtime import SRIOVCTL
 from tests.networks import DEVICE
 from tests.plugin import Plugin, run, wait_for
 from tests.points import (
+    EVERYTHING,
     FEWER_STOPS,
     Point,
     holding,
@@ -36,7 +37,6 @@ from tests.points import (
 )
 from tests.prepared import State, Tool, autoprobe, drivers
 
-EVERYTHING = os.environ.get("TORTURE") == "all"
 FROM, TO = State(3), State(7, (0, 3))
 KILLED, HELD = card.PFS[:2]
 _PATIENCE = 90.0  # seconds

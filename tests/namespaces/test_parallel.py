@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runtimes attach many pods at once: no VF is given twice, none is lost."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,9 +8,10 @@ import pytest
 from tests.networks import L2
 from tests.node import Node
 from tests.plugin import Document, outcomes
+from tests.points import EVERYTHING
 
 PFS, VFS = 4, 7
-ROUNDS = 20 if os.environ.get("TORTURE") == "all" else 5
+ROUNDS = 20 if EVERYTHING else 5
 POOL: Document = L2 | {
     "ipam": {"type": "fixipam", "subnet": "10.1.0.0/24", "rangeStart": "10.1.0.1"}
 }

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sweep: one trial at each of many points, in two workers, all losses collected."""
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
@@ -9,8 +8,6 @@ from typing import TypeVar
 
 from tests.torture.node import TortureNode
 
-# TORTURE=all: every point; otherwise the first of each distinct step, as `make test` has time for.
-EVERYTHING = os.environ.get("TORTURE") == "all"
 _WORKERS = 2
 
 Case = TypeVar("Case")

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.points import Point, failing, one_of_each_step, refusing
+from tests.points import EVERYTHING, Point, failing, one_of_each_step, refusing
 from tests.torture.node import Ending, TortureNode
-from tests.torture.sweep import EVERYTHING, sweep
+from tests.torture.sweep import sweep
 
 _REFUSALS = (errno.EBUSY, errno.ENOMEM, errno.EPERM, errno.EIO, errno.EEXIST)
 _SOCKETS = (errno.ENOMEM, errno.EPERM, errno.ENOBUFS)

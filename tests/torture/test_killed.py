@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.points import Point, killing, one_of_each_step, step
+from tests.points import EVERYTHING, Point, killing, one_of_each_step, step
 from tests.torture.node import Ending, TortureNode
-from tests.torture.sweep import EVERYTHING, sweep
+from tests.torture.sweep import sweep
 
 
 class _Case(NamedTuple):
